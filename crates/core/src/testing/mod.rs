@@ -1,0 +1,1 @@
+//! What tests of every store share: the contract suite and a plain reference store.

@@ -1,0 +1,1 @@
+//! Seqline's default store: one data directory on one machine.

@@ -1,0 +1,1 @@
+//! Seqline's distributed store.

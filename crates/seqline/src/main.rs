@@ -1,0 +1,3 @@
+//! The `seqline` program.
+
+fn main() {}

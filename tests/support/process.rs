@@ -1,0 +1,111 @@
+//! A real `seqline serve` on free loopback ports and a directory of its own, killed when dropped.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// The binary under test.
+pub const SEQLINE: &str = env!("CARGO_BIN_EXE_seqline");
+
+/// A running server.
+pub struct Server {
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    data: PathBuf,
+    // Dropped after the process.
+    _dir: Option<TempDir>,
+}
+
+impl Server {
+    /// Starts a server on an empty directory of its own.
+    pub fn start() -> Server {
+        Server::start_with(&[] as &[&str])
+    }
+
+    /// Starts a server on an empty directory of its own, with more arguments for `serve`.
+    pub fn start_with<S: AsRef<OsStr>>(args: &[S]) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::start_on(&dir.path().join("data"), args);
+        server._dir = Some(dir);
+        server
+    }
+
+    /// Starts a server on `data`, which stays when it ends.
+    pub fn start_on<S: AsRef<OsStr>>(data: &Path, args: &[S]) -> Server {
+        let mut command = Command::new(SEQLINE);
+        command.arg("serve").arg("--data").arg(data);
+        command.args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]).args(args);
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.expect("the binary under test starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some((http, grpc)) = parse_ready(&line) else {
+            let status = child.wait().unwrap();
+            panic!("serve did not get ready: it printed {line:?} and ended with {status}");
+        };
+        Server { http, grpc, child, stdout, data: data.to_path_buf(), _dir: None }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until the process has ended. Returns what else it printed on standard output.
+    pub fn wait(&mut self) -> (ExitStatus, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap(), rest)
+    }
+
+    /// `SIGTERM`, then waits: a clean stop.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait().0
+    }
+
+    /// `SIGKILL`, then waits: the process had no chance to finish anything.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Memory in use now, in bytes (`VmRSS`).
+    pub fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads `ready http=HOST:PORT grpc=HOST:PORT`.
+fn parse_ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let (http, grpc) = line.trim_end().strip_prefix("ready http=")?.split_once(" grpc=")?;
+    Some((http.parse().ok()?, grpc.parse().ok()?))
+}
