@@ -2,4 +2,6 @@
 //!
 //! One test binary, one module per subject; `support` starts servers and speaks to them.
 
+mod dependencies;
 mod support;
+mod tidy;
