@@ -15,7 +15,7 @@ use crate::limits::{ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 ///
 /// A slice keeps its whole request in memory, so whoever stores a text for long calls
 /// [`Text::detached`] first.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 
 impl Text {

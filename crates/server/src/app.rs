@@ -1,0 +1,146 @@
+//! What handlers of every protocol get: the calls of the API, checked, counted and answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::PrometheusHandle;
+use seqline_core::id::IdempotencyKey;
+use seqline_core::page::Page;
+use seqline_core::service::Timelines;
+use seqline_core::store::Receipt;
+
+use crate::config::Config;
+use crate::convert::{
+    GroupHistoryRequest, SendGroupRequest, SendRequest, SingleHistoryRequest, Status, SyncRequest,
+};
+use crate::metrics::{DELIVERIES, PAGES, QUEUE_BYTES, QUEUE_SENDS, SENDS, STORE_BYTES};
+use crate::requests::Requests;
+
+/// One running service, cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The domain's service.
+    pub timelines: Timelines,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// What `/metrics` shows; see [`App::render_metrics`].
+    pub metrics: PrometheusHandle,
+    /// The places for requests in flight: every handler takes one first.
+    pub requests: Requests,
+    stopping: Arc<AtomicBool>,
+}
+
+impl App {
+    /// A service over `timelines`.
+    pub fn new(timelines: Timelines, config: Arc<Config>, metrics: PrometheusHandle) -> App {
+        let requests = Requests::new(config.limits.requests_in_flight_max);
+        App { timelines, config, metrics, requests, stopping: Arc::default() }
+    }
+
+    /// `Send`.
+    ///
+    /// # Errors
+    /// What the caller gets instead of a reply.
+    pub async fn send(
+        &self,
+        request: SendRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Receipt, Status> {
+        let answer = async {
+            let (from, to, message) = request.checked()?;
+            let inboxes = if from == to { 1 } else { 2 };
+            Ok((self.timelines.send(from, to, message, key).await?, inboxes))
+        };
+        count_send("direct", answer.await)
+    }
+
+    /// `SendGroup`.
+    ///
+    /// # Errors
+    /// What the caller gets instead of a reply.
+    pub async fn send_group(
+        &self,
+        request: SendGroupRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Receipt, Status> {
+        let answer = async {
+            let (group, members, message) =
+                request.checked(self.timelines.limits().group_members_max)?;
+            let inboxes = members.len() as u64;
+            Ok((self.timelines.send_group(group, members, message, key).await?, inboxes))
+        };
+        count_send("group", answer.await)
+    }
+
+    /// `GetSyncMessage`.
+    ///
+    /// # Errors
+    /// What the caller gets instead of a reply.
+    pub async fn sync(&self, request: SyncRequest) -> Result<Page, Status> {
+        let (member, after, count) = request.checked()?;
+        let page = self.timelines.sync(member, after, count).await?;
+        counter!(PAGES, "kind" => "sync").increment(1);
+        Ok(page)
+    }
+
+    /// `GetSingleHistoryMessage`.
+    ///
+    /// # Errors
+    /// What the caller gets instead of a reply.
+    pub async fn single_history(&self, request: SingleHistoryRequest) -> Result<Page, Status> {
+        let (conversation, after, count) = request.checked()?;
+        let page = self.timelines.history(conversation, after, count).await?;
+        counter!(PAGES, "kind" => "history").increment(1);
+        Ok(page)
+    }
+
+    /// `GetGroupHistoryMessage`.
+    ///
+    /// # Errors
+    /// What the caller gets instead of a reply.
+    pub async fn group_history(&self, request: GroupHistoryRequest) -> Result<Page, Status> {
+        let (conversation, after, count) = request.checked()?;
+        let page = self.timelines.history(conversation, after, count).await?;
+        counter!(PAGES, "kind" => "history").increment(1);
+        Ok(page)
+    }
+
+    /// Why this instance should get no traffic now; `None` while it should.
+    pub fn not_ready(&self) -> Option<String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some("the server is stopping".to_owned());
+        }
+        self.timelines.status().refuses_sends
+    }
+
+    /// From now on the instance is not ready any more. It still answers what reaches it.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The metrics as text, with the gauges as they are now.
+    pub fn render_metrics(&self) -> String {
+        let status = self.timelines.status();
+        gauge!(QUEUE_SENDS).set(status.queued_sends as f64);
+        gauge!(QUEUE_BYTES).set(status.queued_bytes as f64);
+        gauge!(STORE_BYTES).set(status.stored_bytes as f64);
+        self.metrics.render()
+    }
+}
+
+fn count_send(
+    kind: &'static str,
+    answer: Result<(Receipt, u64), Status>,
+) -> Result<Receipt, Status> {
+    let outcome = match &answer {
+        Ok((receipt, _)) if receipt.repeat => "repeat",
+        Ok((_, inboxes)) => {
+            counter!(DELIVERIES).increment(*inboxes);
+            "ok"
+        }
+        Err(status) => status.reason,
+    };
+    counter!(SENDS, "kind" => kind, "outcome" => outcome).increment(1);
+    answer.map(|(receipt, _)| receipt)
+}

@@ -1,0 +1,69 @@
+//! Metrics: their names, what they mean, and the one recorder of the process.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Counter `{kind="direct|group", outcome="ok|repeat|<REASON>"}`: sends answered.
+pub const SENDS: &str = "seqline_sends_total";
+/// Counter: entries put into inboxes.
+pub const DELIVERIES: &str = "seqline_deliveries_total";
+/// Counter `{kind="sync|history"}`: pages answered.
+pub const PAGES: &str = "seqline_pages_total";
+/// Histogram `{protocol="http|grpc", method}`: time to answer a request.
+pub const REQUEST_SECONDS: &str = "seqline_request_seconds";
+/// Histogram: time to commit one batch of sends, the disk's sync included.
+pub const COMMIT_SECONDS: &str = "seqline_commit_seconds";
+/// Histogram: time of one sync of the disk.
+pub const SYNC_SECONDS: &str = "seqline_sync_seconds";
+/// Gauge: sends that wait for the disk.
+pub const QUEUE_SENDS: &str = "seqline_queue_sends";
+/// Gauge: bytes of the sends that wait for the disk.
+pub const QUEUE_BYTES: &str = "seqline_queue_bytes";
+/// Gauge: bytes the store takes on disk.
+pub const STORE_BYTES: &str = "seqline_store_bytes";
+/// Gauge `{protocol="http|grpc"}`: open connections.
+pub const CONNECTIONS: &str = "seqline_connections";
+/// Counter `{protocol="http|grpc"}`: connections closed at once because of the limit.
+pub const CONNECTIONS_REFUSED: &str = "seqline_connections_refused_total";
+
+/// From a tenth of a millisecond, a fast disk's sync, to the longest a request may take.
+const SECONDS: [f64; 16] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+/// Installs the process's recorder; every later call returns the same handle.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let builder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+                .expect("there are buckets");
+            let recorder = builder.build_recorder();
+            let handle = recorder.handle();
+            // Another recorder can only be there if whoever embeds the server wants its own.
+            if metrics::set_global_recorder(recorder).is_err() {
+                tracing::warn!("another metrics recorder is installed; /metrics stays empty");
+            }
+            describe();
+            handle
+        })
+        .clone()
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(SENDS, "Sends answered, by kind and outcome");
+    describe_counter!(DELIVERIES, "Entries put into inboxes");
+    describe_counter!(PAGES, "Pages answered, by kind");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time to answer a request");
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time to commit one batch of sends");
+    describe_histogram!(SYNC_SECONDS, Unit::Seconds, "Time of one sync of the disk");
+    describe_gauge!(QUEUE_SENDS, "Sends that wait for the disk");
+    describe_gauge!(QUEUE_BYTES, Unit::Bytes, "Bytes of the sends that wait for the disk");
+    describe_gauge!(STORE_BYTES, Unit::Bytes, "Bytes the store takes on disk");
+    describe_gauge!(CONNECTIONS, "Open connections, by protocol");
+    describe_counter!(CONNECTIONS_REFUSED, "Connections closed at once because of the limit");
+}
