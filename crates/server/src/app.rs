@@ -1,7 +1,6 @@
 //! What handlers of every protocol get: the calls of the API, checked, counted and answered.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -9,6 +8,7 @@ use seqline_core::id::IdempotencyKey;
 use seqline_core::page::Page;
 use seqline_core::service::Timelines;
 use seqline_core::store::Receipt;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::convert::{
@@ -28,14 +28,15 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The places for requests in flight: every handler takes one first.
     pub requests: Requests,
-    stopping: Arc<AtomicBool>,
+    /// Cancelled once the server has begun to stop.
+    pub stopping: CancellationToken,
 }
 
 impl App {
     /// A service over `timelines`.
     pub fn new(timelines: Timelines, config: Arc<Config>, metrics: PrometheusHandle) -> App {
         let requests = Requests::new(config.limits.requests_in_flight_max);
-        App { timelines, config, metrics, requests, stopping: Arc::default() }
+        App { timelines, config, metrics, requests, stopping: CancellationToken::new() }
     }
 
     /// `Send`.
@@ -108,7 +109,7 @@ impl App {
 
     /// Why this instance should get no traffic now; `None` while it should.
     pub fn not_ready(&self) -> Option<String> {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.stopping.is_cancelled() {
             return Some("the server is stopping".to_owned());
         }
         self.timelines.status().refuses_sends
@@ -116,7 +117,7 @@ impl App {
 
     /// From now on the instance is not ready any more. It still answers what reaches it.
     pub fn begin_stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.cancel();
     }
 
     /// The metrics as text, with the gauges as they are now.

@@ -46,7 +46,8 @@ impl Requests {
     }
 }
 
-/// Runs the work of one request for at most `deadline`, and turns a panic in it into an answer.
+/// Runs the work of one request for at most `deadline` (zero is no limit), and turns a panic in
+/// it into an answer.
 ///
 /// # Errors
 /// Those of `work`, [`Status::deadline`] and [`Status::panicked`].
@@ -57,7 +58,11 @@ pub async fn bounded<T>(
     // What a panic leaves behind is dropped with the future; shared state is the store's, which
     // does not unwind through a handler's poll while it is half changed.
     let caught = AssertUnwindSafe(work).catch_unwind();
-    match tokio::time::timeout(deadline, caught).await {
+    let ended = match deadline {
+        Duration::ZERO => Ok(caught.await),
+        deadline => tokio::time::timeout(deadline, caught).await,
+    };
+    match ended {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(Status::panicked()),
         Err(_) => Err(Status::deadline()),
