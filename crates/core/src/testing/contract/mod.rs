@@ -1,0 +1,15 @@
+//! The contract suite: the promises of the [`Store`](crate::store::Store) port, attacked.
+//!
+//! A store's tests implement [`Subject`] and write `contract_tests!(make_subject)`, which lists
+//! every case as a test of its own; [`run`] does all of them in one. Each case begins with a new,
+//! empty subject, opens it as often as it likes, and panics at the first broken promise.
+
+mod cases;
+mod contiguous;
+mod scene;
+mod subject;
+mod verify;
+
+pub use cases::{CASES, Case, run, run_named};
+pub use scene::{End, Scene};
+pub use subject::Subject;
