@@ -1,3 +1,15 @@
 //! The `seqline` program.
 
-fn main() {}
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+// Twice as fast as the system's for many small, short-lived allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    commands::run(commands::Cli::parse_from(commands::arguments(std::env::args_os())))
+}

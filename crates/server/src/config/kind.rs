@@ -98,7 +98,7 @@ impl<T: TryFrom<u64> + TryInto<u64> + Copy> Kind<T> for Number {
         let (low, high) = (self.range.start(), self.range.end());
         if self.bytes {
             let (low, high) = (write_bytes(*low), write_bytes(*high));
-            format!("a number of bytes from {low} to {high}, for example 262144 or \"256KiB\"")
+            format!("bytes from {low} to {high}, for example 262144 or 256KiB")
         } else {
             format!("a whole number from {low} to {high}")
         }
@@ -125,7 +125,13 @@ impl Kind<Duration> for Span {
     }
 
     fn write(&self, value: &Duration) -> String {
-        humantime::format_duration(*value).to_string().replace(' ', "")
+        let millis = value.as_millis();
+        let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+        match units.iter().find(|(_, unit)| millis >= *unit && millis.is_multiple_of(*unit)) {
+            Some((name, unit)) => format!("{}{name}", millis / unit),
+            None if millis == 0 => "0s".to_owned(),
+            None => format!("{millis}ms"),
+        }
     }
 
     fn allowed(&self) -> String {
@@ -242,9 +248,7 @@ impl Kind<String> for Address {
     }
 
     fn allowed(&self) -> String {
-        "HOST:PORT, for example \"127.0.0.1:8000\" or \"[::1]:8000\"; without a host every \
-         address of the machine, with port 0 any free port"
-            .to_owned()
+        "HOST:PORT or [IPV6]:PORT; :PORT is every address, port 0 any free port".to_owned()
     }
 }
 
@@ -269,7 +273,8 @@ impl<T: Clone + PartialEq> Kind<T> for Choice<T> {
     }
 
     fn allowed(&self) -> String {
-        let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> =
+            self.0.iter().map(|(word, _)| *word).filter(|word| !word.is_empty()).collect();
         words.join(", ")
     }
 }
