@@ -12,6 +12,7 @@ pub mod http;
 pub mod listener;
 pub mod metrics;
 pub mod page;
+pub mod proto;
 pub mod requests;
 mod runtime;
 pub mod serve;
