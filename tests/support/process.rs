@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// The binary under test.
 pub const SEQLINE: &str = env!("CARGO_BIN_EXE_seqline");
@@ -19,6 +19,7 @@ pub struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
     data: PathBuf,
+    log: NamedTempFile,
     // Dropped after the process.
     _dir: Option<TempDir>,
 }
@@ -37,21 +38,51 @@ impl Server {
         server
     }
 
+    /// Starts a server on an empty directory of its own, with settings such as
+    /// `("limits.connections_max", "5")`.
+    pub fn start_set(settings: &[(&str, &str)]) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(SEQLINE);
+        for (key, value) in settings {
+            let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
+            command.env(name, value);
+        }
+        let mut server = Server::spawn(command, &dir.path().join("data"), &[] as &[&str]);
+        server._dir = Some(dir);
+        server
+    }
+
     /// Starts a server on `data`, which stays when it ends.
     pub fn start_on<S: AsRef<OsStr>>(data: &Path, args: &[S]) -> Server {
-        let mut command = Command::new(SEQLINE);
+        Server::spawn(Command::new(SEQLINE), data, args)
+    }
+
+    fn spawn<S: AsRef<OsStr>>(mut command: Command, data: &Path, args: &[S]) -> Server {
+        let log = NamedTempFile::new().unwrap();
         command.arg("serve").arg("--data").arg(data);
         command.args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]).args(args);
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.reopen().unwrap());
+        let spawned = command.spawn();
         let mut child = spawned.expect("the binary under test starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let Some((http, grpc)) = parse_ready(&line) else {
             let status = child.wait().unwrap();
-            panic!("serve did not get ready: it printed {line:?} and ended with {status}");
+            let log = std::fs::read_to_string(log.path()).unwrap();
+            panic!("serve did not get ready: it printed {line:?} and ended with {status}\n{log}");
         };
-        Server { http, grpc, child, stdout, data: data.to_path_buf(), _dir: None }
+        Server { http, grpc, child, stdout, data: data.to_path_buf(), log, _dir: None }
+    }
+
+    /// What the server wrote to standard error so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log.path()).unwrap()).into_owned()
+    }
+
+    /// Whether the process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// The data directory.
@@ -88,10 +119,19 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Memory in use now, in bytes (`VmRSS`).
+    /// Memory in use now, in bytes.
     pub fn memory_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that was ever in use, in bytes.
+    pub fn memory_peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib * 1024
     }
@@ -101,6 +141,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            #[allow(clippy::print_stderr, reason = "the log belongs to the failure")]
+            {
+                eprintln!("the server's log:\n{}", self.log());
+            }
+        }
     }
 }
 
