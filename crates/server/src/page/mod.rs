@@ -1,8 +1,8 @@
-//! The web page at `/`.
+//! The web page at `/`: a chat client and a developer view, served from the binary itself.
+//!
+//! `static/` holds the page as the browser gets it: no build step, no framework, nothing from
+//! another origin. The page is a client like any other; it knows only the public HTTP API.
 
-use axum::Router;
+mod assets;
 
-/// The page and its files.
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-}
+pub use assets::router;
