@@ -46,6 +46,19 @@ cases! { $
     contiguous:
         entries_are_numbered_from_one_without_holes,
         refused_sends_burn_no_number;
+    overtaking:
+        followers_see_no_hole_no_step_back_and_no_change;
+    durable:
+        acknowledged_sends_survive_a_kill_under_load,
+        every_single_send_survives_a_restart,
+        what_was_read_survives_a_kill;
+    all_or_nothing:
+        a_send_reaches_its_conversation_and_every_inbox,
+        a_send_given_up_is_whole_or_absent,
+        a_group_of_ten_thousand_has_every_message;
+    one_order:
+        a_conversation_has_one_order_in_every_inbox,
+        times_of_a_conversation_never_step_back;
 }
 
 /// Runs the case called `name`; what `contract_tests!` calls.

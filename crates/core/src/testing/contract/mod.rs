@@ -5,10 +5,18 @@
 //! empty subject, opens it as often as it likes, and panics at the first broken promise.
 
 mod cases;
-mod contiguous;
+mod crowd;
+mod follow;
+mod random;
 mod scene;
 mod subject;
 mod verify;
+
+mod all_or_nothing;
+mod contiguous;
+mod durable;
+mod one_order;
+mod overtaking;
 
 pub use cases::{CASES, Case, run, run_named};
 pub use scene::{End, Scene};

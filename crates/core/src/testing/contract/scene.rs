@@ -1,8 +1,10 @@
 //! A scene: one subject, its clock, the store while it is open, and all that was sent to it.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -13,12 +15,15 @@ use crate::error::{Error, Result};
 use crate::fanout::{Members, Outgoing};
 use crate::id::{ConversationId, GroupId, IdempotencyKey, MemberId, MessageId, TimelineId};
 use crate::message::Body;
-use crate::page::{Direction, Read};
+use crate::page::{Direction, Entry, Read};
 use crate::seq::Seq;
 use crate::store::{Receipt, Store};
 
 /// When every scene begins: 2023-11-14 22:13:20 UTC.
 const BEGIN: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// Work of a case that runs beside other work.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How a store ends before it is opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,11 @@ impl<'a> Scene<'a> {
     /// A handle for tasks that send: they record what is acknowledged.
     pub fn sender(&self) -> Sender {
         Sender { store: self.store(), ledger: Arc::clone(&self.ledger) }
+    }
+
+    /// How long to wait for what must come.
+    pub fn patience(&self) -> Duration {
+        self.subject.patience()
     }
 
     /// Runs `work` to its end.
@@ -169,6 +179,11 @@ impl Sender {
             Err(_) => locked().refused(&send),
         }
         result
+    }
+
+    /// Records what a reader has seen.
+    pub fn observe(&self, timeline: &TimelineId, entries: Vec<Entry>) {
+        self.ledger.lock().expect("nobody panicked while sending").observed(timeline, entries);
     }
 }
 

@@ -26,4 +26,9 @@ pub trait Subject: Send + Sync {
     fn idempotency_window(&self) -> Duration {
         Duration::from_secs(7 * 24 * 60 * 60)
     }
+
+    /// How long to wait for a wake-up before calling it missed.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
 }

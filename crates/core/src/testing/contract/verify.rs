@@ -101,12 +101,18 @@ impl Ledger {
         entries
     }
 
+    /// Remembers all entries of a timeline; none that was seen before may be missing.
     fn remember(&mut self, id: &TimelineId, entries: Vec<Entry>) {
         let latest = entries.last().map_or(Seq::ZERO, |entry| entry.seq);
-        let seen = self.seen.entry(id.clone()).or_default();
-        if let Some((seq, _)) = seen.last_key_value() {
+        if let Some((seq, _)) = self.seen.get(id).and_then(BTreeMap::last_key_value) {
             assert!(*seq <= latest, "{id}: entry {seq} could be read and is gone");
         }
+        self.observed(id, entries);
+    }
+
+    /// Remembers some entries of a timeline, which from here on may neither go nor change.
+    pub fn observed(&mut self, id: &TimelineId, entries: Vec<Entry>) {
+        let seen = self.seen.entry(id.clone()).or_default();
         for entry in entries {
             let before = seen.entry(entry.seq).or_insert_with(|| entry.clone());
             assert!(*before == entry, "{id}: entry {} never changes", entry.seq);
