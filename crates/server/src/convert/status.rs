@@ -29,6 +29,11 @@ impl Status {
         Status { http, grpc, reason, message: message.into(), metadata: Vec::new() }
     }
 
+    /// An error of the transport: a gRPC code and a text, without a reason.
+    pub fn plain(code: Code, message: impl Into<String>) -> Status {
+        Status::new(StatusCode::INTERNAL_SERVER_ERROR, code, "", message)
+    }
+
     /// A request that is wrong; nothing was stored.
     pub fn invalid(message: impl Into<String>) -> Status {
         let code = (StatusCode::BAD_REQUEST, Code::InvalidArgument);
