@@ -1,0 +1,109 @@
+//! Why a data directory cannot be opened, and how failures below become the port's errors.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use seqline_core::Error;
+use seqline_core::seq::Seq;
+
+/// Why a store could not be opened. Each text says what an operator can do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has the directory. Stop it first, or use another directory.
+    #[error("{} is in use by {owner}; stop it first, or choose another directory", dir.display())]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+        /// Who has it, as far as the lock file tells.
+        owner: String,
+    },
+    /// The directory has files that are not Seqline's. Choose another one.
+    #[error(
+        "{} is not a Seqline data directory and not empty (it has {found:?}); choose another",
+        dir.display()
+    )]
+    Foreign {
+        /// The data directory.
+        dir: PathBuf,
+        /// One of the files found.
+        found: String,
+    },
+    /// A newer Seqline wrote the directory. Run that version or a later one.
+    #[error(
+        "{} has data format {found}, this version knows up to {supported}; use a newer Seqline",
+        dir.display()
+    )]
+    Newer {
+        /// The data directory.
+        dir: PathBuf,
+        /// The format it has.
+        found: u64,
+        /// The newest format known here.
+        supported: u64,
+    },
+    /// What is in the directory does not hold. Nothing was changed; restore a backup, or ask for
+    /// help before deleting anything.
+    #[error("{} is damaged: {detail}", place.display())]
+    Damaged {
+        /// The file or directory.
+        place: PathBuf,
+        /// What does not hold.
+        detail: String,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action} {}: {source}", place.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        place: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The storage engine below refused to open.
+    #[error("the storage engine cannot open {}: {source}", place.display())]
+    Engine {
+        /// The engine's directory.
+        place: PathBuf,
+        /// The engine's answer.
+        source: fjall::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        place: &'a Path,
+    ) -> impl FnOnce(std::io::Error) -> OpenError + 'a {
+        move |source| OpenError::Io { action, place: place.to_owned(), source }
+    }
+
+    pub(crate) fn engine(place: &Path) -> impl FnOnce(fjall::Error) -> OpenError + '_ {
+        move |source| OpenError::Engine { place: place.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(place: &Path, detail: impl Into<String>) -> OpenError {
+        OpenError::Damaged { place: place.to_owned(), detail: detail.into() }
+    }
+}
+
+/// A failure that is only text: a closed store, a lost answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+/// The store cannot do this now, for a reason that is only text.
+pub(crate) fn unavailable(reason: impl Into<String>) -> Error {
+    Error::unavailable("store", Reason(reason.into()))
+}
+
+/// The engine below failed at something that stored nothing.
+pub(crate) fn engine(source: fjall::Error) -> Error {
+    Error::unavailable("store", source)
+}
+
+/// Stored bytes that do not hold.
+pub(crate) fn corrupt(timeline: &dyn Display, seq: Seq, detail: impl Into<String>) -> Error {
+    Error::Corrupt { timeline: timeline.to_string(), seq, detail: detail.into() }
+}

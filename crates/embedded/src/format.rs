@@ -1,0 +1,156 @@
+//! What a data directory is: its format version, its creation, and whether it may have lost data.
+//!
+//! `FORMAT` appears last, by a rename, so a directory has it exactly if it was made completely.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+use crate::lock::LOCK;
+
+/// The newest format this version reads, and the only one it writes.
+pub(crate) const VERSION: u64 = 1;
+
+const FORMAT: &str = "FORMAT";
+/// There while a directory is being made.
+const FORMAT_NEW: &str = "FORMAT.new";
+/// There while the store runs without syncing every send; holds the boot it runs in.
+const UNSYNCED: &str = "UNSYNCED";
+/// The storage engine's directory.
+const ENGINE: &str = "engine";
+
+const PREFIX: &str = "seqline data format ";
+/// Changes with every start of the machine; Linux only.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// What was found where the store shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing, or a creation that was interrupted: make a new store.
+    Nothing,
+    /// A store of a format known here.
+    Store,
+}
+
+/// Where the storage engine has its files.
+pub(crate) fn engine_dir(dir: &Path) -> PathBuf {
+    dir.join(ENGINE)
+}
+
+/// Makes the directory itself, so that the lock has a place. Its parents must exist, as a wrong
+/// path should be an error and not a new tree; the last part is made.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(OpenError::io("create", dir)(e)),
+        Err(_) => Ok(()),
+        Ok(()) => match dir.canonicalize().ok().as_deref().and_then(Path::parent) {
+            Some(parent) => sync_dir(parent),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Says what `dir` holds; call it with the lock held.
+pub(crate) fn inspect(dir: &Path) -> Result<Found, OpenError> {
+    let path = dir.join(FORMAT);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return inspect_unfinished(dir),
+        Err(e) if e.kind() == ErrorKind::InvalidData => String::new(),
+        Err(e) => return Err(OpenError::io("read", &path)(e)),
+    };
+    let number = text.strip_prefix(PREFIX).and_then(|n| n.trim_end().parse::<u64>().ok());
+    match number {
+        Some(VERSION) => {}
+        Some(found) if found > VERSION => {
+            return Err(OpenError::Newer { dir: dir.to_owned(), found, supported: VERSION });
+        }
+        _ => return Err(OpenError::damaged(&path, "it names no data format")),
+    }
+    let engine = engine_dir(dir);
+    // The engine would silently make an empty store in place of a lost one.
+    match engine.join("version").try_exists() {
+        Ok(true) => Ok(Found::Store),
+        Ok(false) => Err(OpenError::damaged(&engine, "the storage engine's files are missing")),
+        Err(e) => Err(OpenError::io("read", &engine)(e)),
+    }
+}
+
+fn inspect_unfinished(dir: &Path) -> Result<Found, OpenError> {
+    let unfinished = dir.join(FORMAT_NEW).exists();
+    for file in fs::read_dir(dir).map_err(OpenError::io("read", dir))? {
+        let name = file.map_err(OpenError::io("read", dir))?.file_name();
+        let ours = name == FORMAT_NEW || name == ENGINE;
+        if name != LOCK && !(unfinished && ours) {
+            let found = name.to_string_lossy().into_owned();
+            return Err(OpenError::Foreign { dir: dir.to_owned(), found });
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+/// Begins a new store: marks the directory and clears what an interrupted creation left.
+pub(crate) fn begin(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(FORMAT_NEW);
+    let write = || {
+        let mut file = File::create(&path)?;
+        writeln!(file, "{PREFIX}{VERSION}")?;
+        file.sync_all()
+    };
+    write().map_err(OpenError::io("write", &path))?;
+    sync_dir(dir)?;
+    let engine = engine_dir(dir);
+    match fs::remove_dir_all(&engine) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(OpenError::io("clear", &engine)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Ends what [`begin`] began: from now on the directory is a store.
+pub(crate) fn finish(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(FORMAT);
+    fs::rename(dir.join(FORMAT_NEW), &path).map_err(OpenError::io("write", &path))?;
+    sync_dir(dir)
+}
+
+/// Whether the store ran without syncing every send and the machine stopped since: then sends
+/// that were acknowledged and read may be gone.
+pub(crate) fn may_have_lost(dir: &Path) -> Result<bool, OpenError> {
+    let path = dir.join(UNSYNCED);
+    match fs::read_to_string(&path) {
+        Ok(boot) => Ok(boot_id().is_none_or(|now| now != boot)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(OpenError::io("read", &path)(e)),
+    }
+}
+
+/// Notes durably that sends are acknowledged before they are synced.
+pub(crate) fn mark_unsynced(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(UNSYNCED);
+    let write = || {
+        let mut file = File::create(&path)?;
+        file.write_all(boot_id().unwrap_or_default().as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(OpenError::io("write", &path))?;
+    sync_dir(dir)
+}
+
+/// Notes that everything acknowledged is synced.
+pub(crate) fn clear_unsynced(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(UNSYNCED);
+    match fs::remove_file(&path) {
+        Ok(()) => sync_dir(dir),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(OpenError::io("remove", &path)(e)),
+    }
+}
+
+fn boot_id() -> Option<String> {
+    fs::read_to_string(BOOT_ID).ok().filter(|id| !id.is_empty())
+}
+
+fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(OpenError::io("sync", dir))
+}
