@@ -13,10 +13,18 @@ mod subject;
 mod verify;
 
 mod all_or_nothing;
+mod byte_exact;
+mod close;
 mod contiguous;
 mod durable;
+mod exactly_once;
+mod honest_positions;
+mod ids;
 mod one_order;
 mod overtaking;
+mod reads;
+mod trim;
+mod watch;
 
 pub use cases::{CASES, Case, run, run_named};
 pub use scene::{End, Scene};

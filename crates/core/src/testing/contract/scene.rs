@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -129,6 +129,14 @@ impl<'a> Scene<'a> {
         bounds
     }
 
+    /// Takes over the first entries of timelines that a case trimmed on its own.
+    pub fn adopt_trims(&self, timelines: &[TimelineId]) {
+        let bounds = self.run(self.store().bounds(timelines.to_vec()));
+        for (timeline, bounds) in timelines.iter().zip(bounds.expect("bounds can be read")) {
+            self.locked().trimmed(timeline, bounds);
+        }
+    }
+
     /// Ends the store, opens it again and verifies everything.
     pub fn restart(&mut self, end: End) {
         let store = self.store.take().expect("a scene's store is open between restarts");
@@ -153,8 +161,8 @@ impl<'a> Scene<'a> {
         self.run(self.locked().verify(self.store().as_ref()));
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Ledger> {
-        self.ledger.lock().expect("nobody panicked while sending")
+    fn locked(&self) -> MutexGuard<'_, Ledger> {
+        locked(&self.ledger)
     }
 }
 
@@ -170,21 +178,25 @@ impl Sender {
     /// Sends one message and records what came of it. If the future is dropped, the message may
     /// be stored or not.
     pub async fn send(&self, send: Outgoing) -> Result<Receipt> {
-        let locked = || self.ledger.lock().expect("nobody panicked while sending");
-        locked().begun(&send);
+        locked(&self.ledger).begun(&send);
         let result = self.store.append(send.clone()).await;
         match &result {
-            Ok(receipt) => locked().acknowledged(&send, receipt),
+            Ok(receipt) => locked(&self.ledger).acknowledged(&send, receipt),
             Err(Error::OutcomeUnknown { .. }) => {}
-            Err(_) => locked().refused(&send),
+            Err(_) => locked(&self.ledger).refused(&send),
         }
         result
     }
 
     /// Records what a reader has seen.
     pub fn observe(&self, timeline: &TimelineId, entries: Vec<Entry>) {
-        self.ledger.lock().expect("nobody panicked while sending").observed(timeline, entries);
+        locked(&self.ledger).observed(timeline, entries);
     }
+}
+
+/// A panic elsewhere fails the case with its own words; this lock adds none.
+fn locked(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An id no other message of the run has.

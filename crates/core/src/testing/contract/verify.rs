@@ -35,6 +35,8 @@ impl Ledger {
         if receipt.repeat {
             assert_ne!(receipt.id, send.id, "a repeat answers with the message stored first");
             self.sends.remove(&send.id);
+            assert!(self.sends.contains_key(&receipt.id), "a repeat names a message that was sent");
+            self.acknowledged.insert(receipt.id, Receipt { repeat: false, ..*receipt });
         } else {
             assert_eq!(receipt.id, send.id, "a send that is no repeat stores its own message");
             self.acknowledged.insert(send.id, *receipt);
