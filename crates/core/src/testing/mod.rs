@@ -1,4 +1,5 @@
-//! What tests of every store share: the contract suite and a plain reference store.
+//! What tests of every store share: the contract suite, a model and a plain reference store.
 
 pub mod contract;
 pub mod memory;
+pub mod model;

@@ -24,3 +24,8 @@ impl Subject for Memory {
 }
 
 seqline_core::contract_tests!(Memory::default);
+
+#[test]
+fn any_operations_give_the_answers_of_the_model() {
+    seqline_core::testing::model::run(400, Memory::default);
+}

@@ -27,5 +27,5 @@ mod trim;
 mod watch;
 
 pub use cases::{CASES, Case, run, run_named};
-pub use scene::{End, Scene};
+pub use scene::{End, Scene, whole};
 pub use subject::Subject;
