@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metrics::{counter, gauge};
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use seqline_core::id::IdempotencyKey;
 use seqline_core::page::Page;
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::convert::{
     GroupHistoryRequest, SendGroupRequest, SendRequest, SingleHistoryRequest, Status, SyncRequest,
 };
-use crate::metrics::{DELIVERIES, PAGES, QUEUE_BYTES, QUEUE_SENDS, SENDS, STORE_BYTES};
+use crate::metrics::{Counters, QUEUE_BYTES, QUEUE_SENDS, STORE_BYTES, Sends};
 use crate::requests::Requests;
 
 /// One running service, cheap to clone.
@@ -28,6 +28,7 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The places for requests in flight: every handler takes one first.
     pub requests: Requests,
+    counters: Counters,
     /// Cancelled once the server has begun to stop.
     pub stopping: CancellationToken,
 }
@@ -36,7 +37,14 @@ impl App {
     /// A service over `timelines`.
     pub fn new(timelines: Timelines, config: Arc<Config>, metrics: PrometheusHandle) -> App {
         let requests = Requests::new(config.limits.requests_in_flight_max);
-        App { timelines, config, metrics, requests, stopping: CancellationToken::new() }
+        App {
+            timelines,
+            config,
+            metrics,
+            requests,
+            counters: Counters::new(),
+            stopping: CancellationToken::new(),
+        }
     }
 
     /// `Send`.
@@ -53,7 +61,7 @@ impl App {
             let inboxes = if from == to { 1 } else { 2 };
             Ok((self.timelines.send(from, to, message, key).await?, inboxes))
         };
-        count_send("direct", answer.await)
+        self.count(&self.counters.direct, answer.await)
     }
 
     /// `SendGroup`.
@@ -71,7 +79,7 @@ impl App {
             let inboxes = members.len() as u64;
             Ok((self.timelines.send_group(group, members, message, key).await?, inboxes))
         };
-        count_send("group", answer.await)
+        self.count(&self.counters.group, answer.await)
     }
 
     /// `GetSyncMessage`.
@@ -81,7 +89,7 @@ impl App {
     pub async fn sync(&self, request: SyncRequest) -> Result<Page, Status> {
         let (member, after, count) = request.checked()?;
         let page = self.timelines.sync(member, after, count).await?;
-        counter!(PAGES, "kind" => "sync").increment(1);
+        self.counters.syncs.increment(1);
         Ok(page)
     }
 
@@ -92,7 +100,7 @@ impl App {
     pub async fn single_history(&self, request: SingleHistoryRequest) -> Result<Page, Status> {
         let (conversation, after, count) = request.checked()?;
         let page = self.timelines.history(conversation, after, count).await?;
-        counter!(PAGES, "kind" => "history").increment(1);
+        self.counters.histories.increment(1);
         Ok(page)
     }
 
@@ -103,7 +111,7 @@ impl App {
     pub async fn group_history(&self, request: GroupHistoryRequest) -> Result<Page, Status> {
         let (conversation, after, count) = request.checked()?;
         let page = self.timelines.history(conversation, after, count).await?;
-        counter!(PAGES, "kind" => "history").increment(1);
+        self.counters.histories.increment(1);
         Ok(page)
     }
 
@@ -128,20 +136,21 @@ impl App {
         gauge!(STORE_BYTES).set(status.stored_bytes as f64);
         self.metrics.render()
     }
-}
 
-fn count_send(
-    kind: &'static str,
-    answer: Result<(Receipt, u64), Status>,
-) -> Result<Receipt, Status> {
-    let outcome = match &answer {
-        Ok((receipt, _)) if receipt.repeat => "repeat",
-        Ok((_, inboxes)) => {
-            counter!(DELIVERIES).increment(*inboxes);
-            "ok"
+    fn count(
+        &self,
+        sends: &Sends,
+        answer: Result<(Receipt, u64), Status>,
+    ) -> Result<Receipt, Status> {
+        match &answer {
+            Ok((receipt, inboxes)) => {
+                sends.answered(receipt.repeat);
+                if !receipt.repeat {
+                    self.counters.deliveries.increment(*inboxes);
+                }
+            }
+            Err(status) => sends.refused(status.reason),
         }
-        Err(status) => status.reason,
-    };
-    counter!(SENDS, "kind" => kind, "outcome" => outcome).increment(1);
-    answer.map(|(receipt, _)| receipt)
+        answer.map(|(receipt, _)| receipt)
+    }
 }

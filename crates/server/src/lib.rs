@@ -18,3 +18,7 @@ mod runtime;
 pub mod serve;
 mod shutdown;
 pub mod system;
+pub mod telemetry;
+
+#[cfg(test)]
+mod tests;

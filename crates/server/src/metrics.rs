@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use metrics::{Counter, counter};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Counter `{kind="direct|group", outcome="ok|repeat|<REASON>"}`: sends answered.
@@ -51,6 +52,66 @@ pub fn install() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// The counters of the calls, looked up once: a look-up costs as much as a small request.
+#[derive(Clone)]
+pub struct Counters {
+    /// Sends between two members.
+    pub direct: Sends,
+    /// Group sends.
+    pub group: Sends,
+    /// Entries put into inboxes.
+    pub deliveries: Counter,
+    /// Pages of inboxes.
+    pub syncs: Counter,
+    /// Pages of conversations.
+    pub histories: Counter,
+}
+
+/// The counters of one kind of send.
+#[derive(Clone)]
+pub struct Sends {
+    kind: &'static str,
+    stored: Counter,
+    repeated: Counter,
+}
+
+impl Counters {
+    /// The counters of the installed recorder.
+    pub fn new() -> Counters {
+        Counters {
+            direct: Sends::new("direct"),
+            group: Sends::new("group"),
+            deliveries: counter!(DELIVERIES),
+            syncs: counter!(PAGES, "kind" => "sync"),
+            histories: counter!(PAGES, "kind" => "history"),
+        }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters::new()
+    }
+}
+
+impl Sends {
+    fn new(kind: &'static str) -> Sends {
+        let stored = counter!(SENDS, "kind" => kind, "outcome" => "ok");
+        let repeated = counter!(SENDS, "kind" => kind, "outcome" => "repeat");
+        Sends { kind, stored, repeated }
+    }
+
+    /// Counts a send that was stored, or that an earlier one had stored.
+    pub fn answered(&self, repeat: bool) {
+        if repeat { &self.repeated } else { &self.stored }.increment(1);
+    }
+
+    /// Counts a send that was refused for `reason`.
+    pub fn refused(&self, reason: &'static str) {
+        counter!(SENDS, "kind" => self.kind, "outcome" => reason).increment(1);
+    }
 }
 
 fn describe() {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use seqline_core::clock::{Clock, Entropy};
 use seqline_core::service::Timelines;
@@ -18,6 +19,9 @@ use crate::listener::{self, BindError, Connections, Protocol};
 use crate::runtime::{self, Runtimes};
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemEntropy};
+
+/// How often the samples of histograms are put into their buckets.
+const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -153,8 +157,16 @@ async fn accept_until(
             }
         }
     };
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(METRICS_INTERVAL).await;
+            // Without it every sample of every histogram would stay until somebody reads them.
+            app.metrics.run_upkeep();
+        }
+    };
     tokio::select! {
         () = stop.cancelled() => {}
+        () = upkeep => {}
         ((), ()) = async {
             tokio::join!(accept(Protocol::Http, http), accept(Protocol::Grpc, grpc))
         } => {}
