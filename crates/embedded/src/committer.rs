@@ -180,7 +180,7 @@ impl Committer {
         written
     }
 
-    /// Writes what an answer waits for.
+    /// Writes a batch; it is synced too, unless the settings say otherwise.
     fn write(&mut self, batch: OwnedWriteBatch) -> std::result::Result<(), Failed> {
         let sync = self.engine.durability == Durability::Fsync;
         let begun = Instant::now();
@@ -199,7 +199,8 @@ impl Committer {
     }
 
     /// Deletes a few trimmed entries and expired keys; says whether there may be more. Nobody
-    /// waits for it, and after a crash it is done again, so it is not synced.
+    /// waits for it, yet it is synced like a send: with one batch at most on its way, a broken
+    /// batch before a whole one is damage and never a power cut.
     fn chores(&mut self) -> std::result::Result<bool, Failed> {
         let mut batch = self.engine.db.batch();
         let now = self.clock.now();
@@ -214,8 +215,7 @@ impl Committer {
             }
         };
         if !batch.is_empty() {
-            let result = self.disk.write(&self.engine, batch, false);
-            result.map_err(|e| Failed(format!("a write failed: {e}")))?;
+            self.write(batch)?;
         }
         Ok(more)
     }

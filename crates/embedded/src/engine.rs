@@ -10,6 +10,7 @@ use seqline_core::id::Epoch;
 
 use crate::error::OpenError;
 use crate::format::{self, Found};
+use crate::journal;
 use crate::keys;
 use crate::lock::DirLock;
 use crate::names::Names;
@@ -51,7 +52,7 @@ impl Engine {
         let may_have_lost = format::may_have_lost(&dir)?;
         match found {
             Found::Nothing => format::begin(&dir)?,
-            Found::Store => {}
+            Found::Store => journal::verify(&engine_dir, may_have_lost)?,
         }
         let db = Database::builder(&engine_dir)
             .cache_size(options.memory() / 2)

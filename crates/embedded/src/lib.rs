@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod format;
 mod group;
+mod journal;
 mod keys;
 mod lock;
 mod names;

@@ -95,15 +95,15 @@ fn an_interval_syncs_without_further_sends() {
     let mut bench = Bench::new();
     bench.options.durability = Durability::Interval(Duration::from_millis(1));
     let (synced, syncs) = channel();
-    let store = bench.open_on(Box::new(Telling(synced))).unwrap();
+    let store = bench.open_on(Box::new(TellingSync(synced))).unwrap();
     bench.send(&store, direct("a", "b", "{}")).unwrap();
     syncs.recv_timeout(WAIT_MAX).unwrap();
 }
 
 /// A disk that tells when it syncs.
-struct Telling(Sender<()>);
+struct TellingSync(Sender<()>);
 
-impl Disk for Telling {
+impl Disk for TellingSync {
     fn write(&mut self, engine: &Engine, batch: OwnedWriteBatch, sync: bool) -> fjall::Result<()> {
         RealDisk.write(engine, batch, sync)
     }
