@@ -7,8 +7,11 @@ use seqline_core::limits::{
     GROUP_MEMBERS_MAX, Limits as DomainLimits, MESSAGE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX,
 };
 
-use super::kind::{Secret, address, bytes, choice, count, list, password, path, span, text, uri};
+use super::amount::{bytes, count, span};
+use super::kind::choice;
+use super::secret::{Secret, password, uri, uris};
 use super::setting::{Nested, settings};
+use super::words::{address, origins, path, text};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -194,7 +197,7 @@ settings! {
     Cors {
         /// Their origins, for example "https://chat.example.org", or "*" for any. The built-in
         /// page needs none.
-        allowed_origins: Vec<String> = Vec::new(), list();
+        allowed_origins: Vec<String> = Vec::new(), origins();
     }
 }
 
@@ -257,7 +260,7 @@ settings! {
     /// `registry.etcd`: go-timeline's etcd.
     Etcd {
         /// Where etcd is; an empty list is no registration.
-        endpoints: Vec<String> = Vec::new(), list();
+        endpoints: Vec<Secret> = Vec::new(), uris();
         /// The name to register under.
         register_server_name: String = String::new(), text();
         /// The address to register, instead of the one listened on.
