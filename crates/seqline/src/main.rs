@@ -1,6 +1,9 @@
 //! The `seqline` program.
 
+mod client;
 mod commands;
+mod machine;
+mod replay;
 
 use std::process::ExitCode;
 

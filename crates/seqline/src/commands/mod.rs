@@ -1,6 +1,13 @@
 //! What the program can do: one module for each subcommand, and how each of them ends.
 
 mod config;
+mod history;
+mod message;
+mod reader;
+mod replay;
+mod send;
+mod sync;
+pub mod terminal;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -34,6 +41,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     GenConfig(config::GenConfig),
+    Send(send::Send),
+    SendGroup(send::SendGroup),
+    Sync(sync::Sync),
+    History(history::History),
+    Replay(replay::Replay),
 }
 
 /// How a command ends that did not do what it was asked. The text says what to do next.
@@ -48,6 +60,16 @@ impl Failed {
     pub fn outcome(text: impl fmt::Display) -> Failed {
         Failed { code: 1, text: text.to_string() }
     }
+
+    /// The arguments or settings make no sense; the user must change them.
+    pub fn usage(text: impl fmt::Display) -> Failed {
+        Failed { code: 2, text: text.to_string() }
+    }
+
+    /// Something needed cannot be opened or reached.
+    pub fn unreachable(text: impl fmt::Display) -> Failed {
+        Failed { code: 3, text: text.to_string() }
+    }
 }
 
 /// How a command ends.
@@ -57,6 +79,11 @@ pub type Ended = Result<(), Failed>;
 pub fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         Command::GenConfig(command) => command.run(),
+        Command::Send(command) => command.run(),
+        Command::SendGroup(command) => command.run(),
+        Command::Sync(command) => command.run(),
+        Command::History(command) => command.run(),
+        Command::Replay(command) => command.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,119 @@
+//! HTTP/1.1 with JSON bodies, one request at a time on one connection.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+
+use super::connection::{REPLY_BYTES_MAX, connect};
+use super::failure::Refusal;
+use super::{Endpoint, Failure};
+
+/// One connection.
+pub struct Http {
+    endpoint: Arc<Endpoint>,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// What every refusal looks like.
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    reason: String,
+    message: String,
+}
+
+impl Http {
+    /// A client that connects with its first call.
+    pub fn new(endpoint: Arc<Endpoint>) -> Http {
+        Http { endpoint, sender: None }
+    }
+
+    /// A client with a connection of its own to the same server.
+    pub fn share(&self) -> Http {
+        Http::new(Arc::clone(&self.endpoint))
+    }
+
+    /// The server it speaks to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// One request, a `POST` if it has a body. Returns the body of the answer.
+    pub async fn call(
+        &mut self,
+        target: &str,
+        body: Option<&Bytes>,
+        key: Option<&str>,
+    ) -> Result<Bytes, Failure> {
+        let request = self.request(target, body, key)?;
+        let mut sender = self.ready().await?;
+        let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+        let body = body.map_err(|e| Failure::Broken(e.to_string()))?.to_bytes();
+        self.sender = Some(sender);
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<ErrorBody>(&body) {
+            Ok(ErrorBody { reason, message }) => Err(Failure::Refused(Refusal {
+                protocol: "HTTP",
+                code: status.as_u16(),
+                reason,
+                message,
+            })),
+            Err(_) => Err(Failure::Strange(format!("HTTP status {status}"))),
+        }
+    }
+
+    fn request(
+        &self,
+        target: &str,
+        body: Option<&Bytes>,
+        key: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::builder()
+            .method(if body.is_some() { Method::POST } else { Method::GET })
+            .uri(format!("{}{target}", self.endpoint.base_path))
+            .header(HOST, &self.endpoint.authority)
+            .header(ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = Full::new(body.cloned().unwrap_or_default());
+        request.body(body).map_err(|e| Failure::Strange(e.to_string()))
+    }
+
+    /// Takes the connection out, ready for a request; a new one if the last one ended meanwhile.
+    /// A call that fails or is dropped does not put it back: an answer may still be on its way.
+    async fn ready(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        if let Some(mut sender) = self.sender.take()
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let stream = connect(&self.endpoint).await?;
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.map_err(|e| failure(&e))?;
+        // Ends with the connection, which the next call notices.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+fn failure(error: &hyper::Error) -> Failure {
+    if error.is_parse() {
+        Failure::Strange(error.to_string())
+    } else {
+        Failure::Broken(error.to_string())
+    }
+}
