@@ -11,10 +11,11 @@ use crate::client::{Pool, Protocol, Target};
 use crate::replay::input::Source;
 use crate::replay::{Replay as Run, Steps};
 
-const EXAMPLES: &str = r#"The file has one JSON object a line, {"from": …, "group": …, "to": …?}, with whatever else.
-Each line is sent to all who speak in its group in the file, and as a direct message if it has "to".
+const EXAMPLES: &str = r#"
+The file has one JSON object a line: {"from": …, "group": …, "to": …?, …}.
+Each line is sent to all who speak in its group, and as a direct message if it has "to".
 Afterwards every inbox is read from its start: it must hold exactly what it should, numbered
-1, 2, 3 …, each conversation's messages in their order and byte for byte; so must every history.
+1, 2, 3 …, each conversation's messages in their order, byte for byte; so must every history.
 
 Examples:
   seqline replay chat.jsonl.zst
@@ -24,7 +25,7 @@ Examples:
 
 /// Sends a file of real chat, then checks every inbox and every history.
 #[derive(Args, Debug)]
-#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("{}\n\n{EXIT_CODES}", EXAMPLES.trim_start()))]
 pub struct Replay {
     /// The messages: a .jsonl or .jsonl.zst file.
     #[arg(required_unless_present = "synthetic", conflicts_with = "synthetic")]
