@@ -1,7 +1,8 @@
 //! Requests from their bytes. Texts and lists share those bytes instead of copying them.
 //!
 //! As proto3 wants it: fields in any order, the last of a repeated scalar counts, unknown fields
-//! are skipped, every string is UTF-8.
+//! are skipped, every string is UTF-8. A known number with another wire type is an unknown field,
+//! as in Go's protobuf; the generated code refuses it.
 
 use bytes::Bytes;
 use seqline_core::id::Text;
@@ -25,9 +26,9 @@ pub fn send(bytes: &Bytes) -> Result<SendRequest, Malformed> {
     let mut fields = Fields::new(bytes);
     while let Some(key) = fields.key()? {
         match key.number {
-            1 => request.from = text(&mut fields, key, bytes)?,
-            2 => request.to = text(&mut fields, key, bytes)?,
-            3 => request.message = text(&mut fields, key, bytes)?,
+            1 if key.is_text() => request.from = text(&mut fields, key, bytes)?,
+            2 if key.is_text() => request.to = text(&mut fields, key, bytes)?,
+            3 if key.is_text() => request.message = text(&mut fields, key, bytes)?,
             _ => fields.skip(key)?,
         }
     }
@@ -44,8 +45,8 @@ pub fn send_group(bytes: &Bytes) -> Result<SendGroupRequest, Malformed> {
     let mut fields = Fields::new(bytes);
     while let Some(key) = fields.key()? {
         match key.number {
-            1 => request.group_name = text(&mut fields, key, bytes)?,
-            2 => {
+            1 if key.is_text() => request.group_name = text(&mut fields, key, bytes)?,
+            2 if key.is_text() => {
                 let first = spans.len();
                 let start = member(fields.span(key)?, &mut spans)?;
                 let mut end = start;
@@ -59,7 +60,7 @@ pub fn send_group(bytes: &Bytes) -> Result<SendGroupRequest, Malformed> {
                     check_utf8(&spans[first..], bytes)?;
                 }
             }
-            3 => request.message = text(&mut fields, key, bytes)?,
+            3 if key.is_text() => request.message = text(&mut fields, key, bytes)?,
             _ => fields.skip(key)?,
         }
     }
@@ -96,9 +97,9 @@ pub fn sync(bytes: &Bytes) -> Result<SyncRequest, Malformed> {
     let mut fields = Fields::new(bytes);
     while let Some(key) = fields.key()? {
         match key.number {
-            1 => request.member = text(&mut fields, key, bytes)?,
-            2 => request.last_read = fields.integer(key)?,
-            3 => request.count = count(&mut fields, key)?,
+            1 if key.is_text() => request.member = text(&mut fields, key, bytes)?,
+            2 if key.is_integer() => request.last_read = fields.integer(key)?,
+            3 if key.is_integer() => request.count = count(&mut fields, key)?,
             _ => fields.skip(key)?,
         }
     }
@@ -114,10 +115,10 @@ pub fn single_history(bytes: &Bytes) -> Result<SingleHistoryRequest, Malformed> 
     let mut fields = Fields::new(bytes);
     while let Some(key) = fields.key()? {
         match key.number {
-            1 => request.from = text(&mut fields, key, bytes)?,
-            2 => request.to = text(&mut fields, key, bytes)?,
-            3 => request.last_read = fields.integer(key)?,
-            4 => request.count = count(&mut fields, key)?,
+            1 if key.is_text() => request.from = text(&mut fields, key, bytes)?,
+            2 if key.is_text() => request.to = text(&mut fields, key, bytes)?,
+            3 if key.is_integer() => request.last_read = fields.integer(key)?,
+            4 if key.is_integer() => request.count = count(&mut fields, key)?,
             _ => fields.skip(key)?,
         }
     }
@@ -133,9 +134,9 @@ pub fn group_history(bytes: &Bytes) -> Result<GroupHistoryRequest, Malformed> {
     let mut fields = Fields::new(bytes);
     while let Some(key) = fields.key()? {
         match key.number {
-            1 => request.group = text(&mut fields, key, bytes)?,
-            3 => request.last_read = fields.integer(key)?,
-            4 => request.count = count(&mut fields, key)?,
+            1 if key.is_text() => request.group = text(&mut fields, key, bytes)?,
+            3 if key.is_integer() => request.last_read = fields.integer(key)?,
+            4 if key.is_integer() => request.count = count(&mut fields, key)?,
             _ => fields.skip(key)?,
         }
     }

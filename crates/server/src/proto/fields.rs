@@ -26,6 +26,18 @@ pub(super) struct Key {
     wire: u32,
 }
 
+impl Key {
+    /// Whether a text or a part of a list follows.
+    pub(super) fn is_text(self) -> bool {
+        self.wire == LENGTH
+    }
+
+    /// Whether an integer follows.
+    pub(super) fn is_integer(self) -> bool {
+        self.wire == VARINT
+    }
+}
+
 impl<'a> Fields<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Fields<'a> {
         Fields { bytes, at: 0 }
