@@ -58,10 +58,9 @@ impl App {
     ) -> Result<Receipt, Status> {
         let answer = async {
             let (from, to, message) = request.checked()?;
-            let inboxes = if from == to { 1 } else { 2 };
-            Ok((self.timelines.send(from, to, message, key).await?, inboxes))
+            Ok(self.timelines.send(from, to, message, key).await?)
         };
-        self.count(&self.counters.direct, answer.await)
+        counted(&self.counters.direct, answer.await)
     }
 
     /// `SendGroup`.
@@ -76,10 +75,9 @@ impl App {
         let answer = async {
             let (group, members, message) =
                 request.checked(self.timelines.limits().group_members_max)?;
-            let inboxes = members.len() as u64;
-            Ok((self.timelines.send_group(group, members, message, key).await?, inboxes))
+            Ok(self.timelines.send_group(group, members, message, key).await?)
         };
-        self.count(&self.counters.group, answer.await)
+        counted(&self.counters.group, answer.await)
     }
 
     /// `GetSyncMessage`.
@@ -136,21 +134,12 @@ impl App {
         gauge!(STORE_BYTES).set(status.stored_bytes as f64);
         self.metrics.render()
     }
+}
 
-    fn count(
-        &self,
-        sends: &Sends,
-        answer: Result<(Receipt, u64), Status>,
-    ) -> Result<Receipt, Status> {
-        match &answer {
-            Ok((receipt, inboxes)) => {
-                sends.answered(receipt.repeat);
-                if !receipt.repeat {
-                    self.counters.deliveries.increment(*inboxes);
-                }
-            }
-            Err(status) => sends.refused(status.reason),
-        }
-        answer.map(|(receipt, _)| receipt)
+fn counted(sends: &Sends, answer: Result<Receipt, Status>) -> Result<Receipt, Status> {
+    match &answer {
+        Ok(receipt) => sends.answered(receipt.repeat),
+        Err(status) => sends.refused(status.reason),
     }
+    answer
 }

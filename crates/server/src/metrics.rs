@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Counter `{kind="direct|group", outcome="ok|repeat|<REASON>"}`: sends answered.
 pub const SENDS: &str = "seqline_sends_total";
-/// Counter: entries put into inboxes.
+/// Counter: entries put into inboxes; stores count them.
 pub const DELIVERIES: &str = "seqline_deliveries_total";
 /// Counter `{kind="sync|history"}`: pages answered.
 pub const PAGES: &str = "seqline_pages_total";
@@ -17,6 +17,10 @@ pub const REQUEST_SECONDS: &str = "seqline_request_seconds";
 pub const COMMIT_SECONDS: &str = "seqline_commit_seconds";
 /// Histogram: time of one sync of the disk.
 pub const SYNC_SECONDS: &str = "seqline_sync_seconds";
+/// Histogram: sends in one commit.
+pub const COMMIT_SENDS: &str = "seqline_commit_sends";
+/// Histogram: time the storage engine held up a commit.
+pub const STALL_SECONDS: &str = "seqline_stall_seconds";
 /// Gauge: sends that wait for the disk.
 pub const QUEUE_SENDS: &str = "seqline_queue_sends";
 /// Gauge: bytes of the sends that wait for the disk.
@@ -34,6 +38,10 @@ const SECONDS: [f64; 16] = [
     5.0, 10.0,
 ];
 
+/// From a send alone to a full queue.
+const SENDS_OF_A_COMMIT: [f64; 9] =
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0];
+
 /// Installs the process's recorder; every later call returns the same handle.
 pub fn install() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -41,6 +49,10 @@ pub fn install() -> PrometheusHandle {
         .get_or_init(|| {
             let builder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+                .and_then(|builder| {
+                    let commits = Matcher::Full(COMMIT_SENDS.into());
+                    builder.set_buckets_for_metric(commits, &SENDS_OF_A_COMMIT)
+                })
                 .expect("there are buckets");
             let recorder = builder.build_recorder();
             let handle = recorder.handle();
@@ -61,8 +73,6 @@ pub struct Counters {
     pub direct: Sends,
     /// Group sends.
     pub group: Sends,
-    /// Entries put into inboxes.
-    pub deliveries: Counter,
     /// Pages of inboxes.
     pub syncs: Counter,
     /// Pages of conversations.
@@ -83,7 +93,6 @@ impl Counters {
         Counters {
             direct: Sends::new("direct"),
             group: Sends::new("group"),
-            deliveries: counter!(DELIVERIES),
             syncs: counter!(PAGES, "kind" => "sync"),
             histories: counter!(PAGES, "kind" => "history"),
         }
@@ -122,6 +131,8 @@ fn describe() {
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time to answer a request");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time to commit one batch of sends");
     describe_histogram!(SYNC_SECONDS, Unit::Seconds, "Time of one sync of the disk");
+    describe_histogram!(COMMIT_SENDS, "Sends in one commit");
+    describe_histogram!(STALL_SECONDS, Unit::Seconds, "Time the engine held up a commit");
     describe_gauge!(QUEUE_SENDS, "Sends that wait for the disk");
     describe_gauge!(QUEUE_BYTES, Unit::Bytes, "Bytes of the sends that wait for the disk");
     describe_gauge!(STORE_BYTES, Unit::Bytes, "Bytes the store takes on disk");

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use seqline_core::clock::{Clock, Entropy};
 use seqline_core::service::Timelines;
 use seqline_core::store::Store;
+use seqline_embedded::{Durability as StoreDurability, EmbeddedStore, OpenError, Options};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Data, Durability};
 use crate::listener::{self, BindError, Connections, Protocol};
 use crate::runtime::{self, Runtimes};
 use crate::shutdown::Shutdown;
@@ -29,6 +29,9 @@ pub enum StartError {
     /// An address cannot be listened on. Choose another one, or free it.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The data directory cannot be opened. The text says what to do.
+    #[error("cannot open the store: {0}")]
+    Open(#[from] OpenError),
     /// The system gives no thread or no event queue.
     #[error("cannot start the server's threads: {0}")]
     Threads(#[from] io::Error),
@@ -45,24 +48,62 @@ pub struct Running {
     ended: oneshot::Receiver<seqline_core::Result<()>>,
 }
 
+/// Opens the store and starts a server over it.
+///
+/// # Errors
+/// [`StartError`]; then nothing was started.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    // Addresses come first: a port that is taken is told before a store is made or recovered.
+    let listeners = Listeners::bind(&config)?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let store = EmbeddedStore::open(store_options(&config.data), clock, entropy)?;
+    run(Arc::new(store), listeners, config)
+}
+
 /// Starts a server over `store`, with the system's clock and randomness.
 ///
 /// # Errors
 /// [`StartError`]; then nothing was started, and `store` is dropped without being closed.
 pub fn start_with(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
-    start_over(store, Arc::new(SystemClock), Arc::new(SystemEntropy), config)
+    let listeners = Listeners::bind(&config)?;
+    run(store, listeners, config)
 }
 
-fn start_over(
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    config: Config,
-) -> Result<Running, StartError> {
-    listener::raise_open_files_limit();
-    let http = listener::bind(Protocol::Http, &config.server.http.addr)?;
-    let grpc = listener::bind(Protocol::Grpc, &config.server.grpc.addr)?;
+fn store_options(data: &Data) -> Options {
+    Options {
+        dir: data.dir.clone(),
+        durability: match data.durability {
+            Durability::Fsync => StoreDurability::Fsync,
+            Durability::Interval => StoreDurability::Interval(data.durability_interval),
+            Durability::None => StoreDurability::None,
+        },
+        idempotency_window: data.idempotency_window,
+        queue_sends_max: data.queue_sends_max,
+        queue_bytes_max: data.queue_bytes_max,
+        memory_bytes: data.memory_bytes,
+    }
+}
+
+/// Both sides, listening: from here on the kernel keeps connections until they are taken.
+struct Listeners {
+    http: std::net::TcpListener,
+    grpc: std::net::TcpListener,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Listeners, BindError> {
+        // Before any file is opened: each connection, and each file of a store, takes one.
+        listener::raise_open_files_limit();
+        let http = listener::bind(Protocol::Http, &config.server.http.addr)?;
+        let grpc = listener::bind(Protocol::Grpc, &config.server.grpc.addr)?;
+        Ok(Listeners { http, grpc })
+    }
+}
+
+fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Running, StartError> {
+    let Listeners { http, grpc } = listeners;
     let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let timelines = Timelines::new(store, clock, entropy, config.limits.domain());
     let app = App::new(timelines, Arc::new(config), crate::metrics::install());
 
