@@ -36,6 +36,13 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     lines.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim())
 }
 
+/// Processor time this process has used, on all its threads.
+pub fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Most memory this process ever had, in bytes.
 pub fn memory_peak_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -72,7 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_used_memory() {
+    fn this_process_has_used_time_and_memory() {
+        assert!(processor_time() > Duration::ZERO);
         assert!(memory_peak_bytes() > 100_000);
         assert!(Machine::this().cores > 0);
     }

@@ -1,5 +1,6 @@
 //! The `seqline` program.
 
+mod bench;
 mod client;
 mod commands;
 mod machine;

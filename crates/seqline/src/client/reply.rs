@@ -78,6 +78,14 @@ impl Reply {
         }
     }
 
+    /// How many entries an inbox's page has, without looking into them where that is possible.
+    pub fn inbox_entries(&self) -> Result<u64, Failure> {
+        match self.protocol {
+            Protocol::Grpc => wire::count(&self.body, 3),
+            Protocol::Http => self.json_page().map(|page| page.entries.len() as u64),
+        }
+    }
+
     /// The entries, of a conversation's page.
     pub fn conversation_page(&self) -> Result<Page<'_>, Failure> {
         match self.protocol {

@@ -132,6 +132,16 @@ pub fn number(message: &[u8], wanted: u64) -> Result<i64, Failure> {
     Ok(found)
 }
 
+/// How many text or message fields `wanted` there are.
+pub fn count(message: &[u8], wanted: u64) -> Result<u64, Failure> {
+    let mut found = 0;
+    fields(message, |number, value| {
+        found += u64::from(number == wanted && matches!(value, Value::Text(_)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// The contents of all text or message fields `wanted`.
 pub fn slices(message: &[u8], wanted: u64) -> Result<Vec<&[u8]>, Failure> {
     let mut found = Vec::new();

@@ -1,5 +1,6 @@
 //! What the program can do: one module for each subcommand, and how each of them ends.
 
+mod bench;
 mod config;
 mod history;
 mod message;
@@ -46,6 +47,7 @@ enum Command {
     Sync(sync::Sync),
     History(history::History),
     Replay(replay::Replay),
+    Bench(bench::Bench),
 }
 
 /// How a command ends that did not do what it was asked. The text says what to do next.
@@ -84,6 +86,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sync(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

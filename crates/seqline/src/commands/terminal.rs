@@ -7,8 +7,8 @@ use super::{Ended, Failed};
 use crate::client::Failure;
 
 /// How the commands of the client side end, for their help.
-pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed or not as it must be; 2 wrong usage; 3 the server cannot be \
-     reached.";
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or not as it must be; \
+2 wrong usage; 3 the server cannot be reached.";
 
 /// Why a command ends without having done what it should.
 #[derive(Debug)]
