@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::convert::{
     GroupHistoryRequest, SendGroupRequest, SendRequest, SingleHistoryRequest, Status, SyncRequest,
 };
+use crate::http::body::Bodies;
 use crate::metrics::{Counters, QUEUE_BYTES, QUEUE_SENDS, STORE_BYTES, Sends};
 use crate::requests::Requests;
 
@@ -28,6 +29,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The places for requests in flight: every handler takes one first.
     pub requests: Requests,
+    /// Memory for bodies of HTTP requests, one for all threads.
+    pub bodies: Bodies,
     counters: Counters,
     /// Cancelled once the server has begun to stop.
     pub stopping: CancellationToken,
@@ -37,11 +40,13 @@ impl App {
     /// A service over `timelines`.
     pub fn new(timelines: Timelines, config: Arc<Config>, metrics: PrometheusHandle) -> App {
         let requests = Requests::new(config.limits.requests_in_flight_max);
+        let bodies = Bodies::new(config.limits.request_bytes_max);
         App {
             timelines,
             config,
             metrics,
             requests,
+            bodies,
             counters: Counters::new(),
             stopping: CancellationToken::new(),
         }

@@ -1,10 +1,11 @@
-//! HTTP: the routes of `timeline.v1` and what operators ask.
+//! HTTP: the calls of `timeline.v1`, what operators ask, and the web page.
 
-use axum::Router;
+pub mod body;
+pub mod codec;
+pub mod cors;
+pub mod ops;
+pub mod path;
+pub mod router;
+pub mod timeline;
 
-use crate::app::App;
-
-/// All routes.
-pub fn router(app: App) -> Router {
-    crate::page::router().with_state(app)
-}
+pub use router::router;
