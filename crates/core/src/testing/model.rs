@@ -22,7 +22,13 @@ use crate::store::Store;
 /// # Panics
 /// If an answer is not the model's, with the shortest sequence found that shows it.
 pub fn run<S: Subject>(cases: u32, make: impl Fn() -> S) {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        // Shrinking ends in time even on a store that takes a second to open.
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
     let result = TestRunner::new(config).run(&operations(), |operations| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -1,7 +1,6 @@
 //! Promise 8: `latest` is what can be read now, and a receipt tells where the message is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::crowd::{self, GROUPS, MEMBERS};
 use super::scene::{End, Scene, Task, direct, group, group_timeline, inbox, whole};
@@ -15,43 +14,36 @@ use crate::store::{Receipt, Store};
 /// While a crowd sends, what `bounds` says can be read, up to the last entry.
 pub fn latest_can_always_be_read(subject: &dyn Subject) {
     let scene = Scene::new(subject);
-    let done = Arc::new(AtomicBool::new(false));
-    let timelines: Vec<TimelineId> = MEMBERS
-        .iter()
-        .map(|id| inbox(id))
-        .chain(GROUPS.iter().map(|id| group_timeline(id)))
-        .collect();
-    let looking = (0..4).map(|_| {
+    let inboxes = MEMBERS.iter().map(|id| inbox(id));
+    let timelines: Vec<TimelineId> =
+        inboxes.chain(GROUPS.iter().map(|id| group_timeline(id))).collect();
+    // Gone when the last sender has ended, however it ends.
+    let sending = Arc::new(());
+    let mut tasks: Vec<Task> = Vec::new();
+    for _ in 0..4 {
         let (store, timelines) = (scene.store(), timelines.clone());
-        let done = Arc::clone(&done);
-        Box::pin(async move {
-            while !done.load(Ordering::SeqCst) {
+        let sending = Arc::downgrade(&sending);
+        tasks.push(Box::pin(async move {
+            while sending.strong_count() > 0 {
                 let bounds = store.bounds(timelines.clone()).await.expect("bounds can be read");
                 for (timeline, bounds) in timelines.iter().zip(bounds) {
                     newest_is_readable(store.as_ref(), timeline, bounds).await;
                 }
                 tokio::task::yield_now().await;
             }
-        }) as Task
-    });
-    let (sender, all_sent) = (scene.sender(), Arc::clone(&done));
-    let sending = Box::pin(async move {
-        let tasks: Vec<_> = (0..16)
-            .map(|task| {
-                let sender = sender.clone();
-                tokio::spawn(async move {
-                    for index in 0..16 {
-                        sender.send(crowd::send(task, index)).await.expect("a send is taken");
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.expect("a sender ends");
-        }
-        all_sent.store(true, Ordering::SeqCst);
-    }) as Task;
-    scene.all(looking.chain([sending]));
+        }));
+    }
+    for task in 0..16 {
+        let (sender, sending) = (scene.sender(), Arc::clone(&sending));
+        tasks.push(Box::pin(async move {
+            for index in 0..16 {
+                sender.send(crowd::send(task, index)).await.expect("the store takes every send");
+            }
+            drop(sending);
+        }));
+    }
+    drop(sending);
+    scene.all(tasks);
     scene.verify();
 }
 

@@ -1,5 +1,7 @@
 //! Trims: only the oldest go, a reader is told, and no number is ever used twice.
 
+use std::sync::Arc;
+
 use super::crowd;
 use super::scene::{
     End, Scene, Task, direct, direct_timeline, group, group_timeline, inbox, whole,
@@ -88,12 +90,17 @@ pub fn trims_while_others_send_leave_no_hole(subject: &dyn Subject) {
     let mut scene = Scene::new(subject);
     crowd::storm(&scene, 4, 8);
     scene.verify();
+    // Gone when the last sender has ended, however it ends.
+    let sending = Arc::new(());
     let trimming = ["ann", "ben", "cho"].map(|name| {
-        let sender = scene.sender();
+        let (sender, sending) = (scene.sender(), Arc::downgrade(&sending));
         Box::pin(async move {
             let (store, timeline) = (&sender.store, inbox(name));
             let mut before = Bounds::EMPTY;
-            for step in 1..40 {
+            for step in 1.. {
+                if sending.strong_count() == 0 {
+                    break;
+                }
                 let up_to = Seq::new(before.latest.get().saturating_sub(step % 5));
                 let now = store.trim(timeline.clone(), up_to).await.expect("it can be trimmed");
                 assert!(now.first >= before.first && now.latest >= before.latest);
@@ -109,15 +116,22 @@ pub fn trims_while_others_send_leave_no_hole(subject: &dyn Subject) {
             }
         }) as Task
     });
-    let sending = (10..26).map(|task| {
-        let sender = scene.sender();
-        Box::pin(async move {
-            for index in 0..8 {
-                sender.send(crowd::send(task, index)).await.expect("the store takes every send");
-            }
-        }) as Task
-    });
-    scene.all(trimming.into_iter().chain(sending));
+    let senders: Vec<Task> = (10..26)
+        .map(|task| {
+            let (sender, sending) = (scene.sender(), Arc::clone(&sending));
+            Box::pin(async move {
+                for index in 0..8 {
+                    sender
+                        .send(crowd::send(task, index))
+                        .await
+                        .expect("the store takes every send");
+                }
+                drop(sending);
+            }) as Task
+        })
+        .collect();
+    drop(sending);
+    scene.all(trimming.into_iter().chain(senders));
     scene.adopt_trims(&["ann", "ben", "cho"].map(inbox));
     scene.restart(End::Abrupt);
 }
