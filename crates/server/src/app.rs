@@ -17,6 +17,7 @@ use crate::convert::{
 use crate::http::body::Bodies;
 use crate::metrics::{Counters, QUEUE_BYTES, QUEUE_SENDS, STORE_BYTES, Sends};
 use crate::requests::Requests;
+use crate::wakes::gathered;
 
 /// One running service, cheap to clone.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ impl App {
     ) -> Result<Receipt, Status> {
         let answer = async {
             let (from, to, message) = request.checked()?;
-            Ok(self.timelines.send(from, to, message, key).await?)
+            Ok(gathered(self.timelines.send(from, to, message, key)).await?)
         };
         counted(&self.counters.direct, answer.await)
     }
@@ -80,7 +81,7 @@ impl App {
         let answer = async {
             let (group, members, message) =
                 request.checked(self.timelines.limits().group_members_max)?;
-            Ok(self.timelines.send_group(group, members, message, key).await?)
+            Ok(gathered(self.timelines.send_group(group, members, message, key)).await?)
         };
         counted(&self.counters.group, answer.await)
     }

@@ -19,6 +19,7 @@ pub mod serve;
 mod shutdown;
 pub mod system;
 pub mod telemetry;
+mod wakes;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::connection::{self, Services};
 use crate::listener::{ConnectionPlace, Protocol};
 use crate::shutdown::Shutdown;
+use crate::wakes;
 
 /// A connection on its way to a runtime.
 pub(crate) struct Incoming {
@@ -66,6 +67,8 @@ impl Runtimes {
 }
 
 async fn serve_all(mut incoming: mpsc::UnboundedReceiver<Incoming>, app: App, shutdown: Shutdown) {
+    // Ends with the runtime, after the last request.
+    tokio::spawn(wakes::run());
     let services = Services::new(&app);
     let connections = TaskTracker::new();
     while let Some(Incoming { protocol, stream, place }) = incoming.recv().await {
