@@ -12,6 +12,7 @@ mod unary;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -20,6 +21,9 @@ use tower::util::{BoxCloneSyncService, ServiceExt as _};
 
 use crate::app::App;
 use timeline::Timeline;
+
+/// Where the timeline's calls are.
+const TIMELINE: &str = "/timeline.v1.Timeline/";
 
 /// A service that is not worth a path of its own: name and what answers.
 type Side = (&'static str, BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>);
@@ -41,13 +45,23 @@ pub fn routes(app: App) -> Routes {
 }
 
 impl Routes {
+    /// The longest a call may take; zero is no limit.
+    pub fn timeout(&self) -> Duration {
+        self.0.timeline.timeout()
+    }
+
+    /// Whether calls of this path end by themselves; a health watch lasts as long as its client.
+    pub fn is_limited(path: &str) -> bool {
+        path.starts_with(TIMELINE)
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         if let Some(refusal) = refuse(request.method(), request.headers()) {
             return refusal;
         }
         let path = request.uri().path();
-        if let Some(method) = path.strip_prefix("/timeline.v1.Timeline/") {
+        if let Some(method) = path.strip_prefix(TIMELINE) {
             return match timeline::Method::named(method) {
                 Some(method) => self.0.timeline.answer(method, request).await,
                 None => unknown(&format!("method {method} for service timeline.v1.Timeline")),

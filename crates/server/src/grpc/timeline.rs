@@ -1,6 +1,6 @@
 //! `timeline.v1.Timeline`: each call is parse, one call of the service, convert.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use http::{HeaderMap, Request, Response};
@@ -56,6 +56,11 @@ impl Timeline {
         Timeline { app, seconds }
     }
 
+    /// The longest a call may take; zero is no limit.
+    pub(super) fn timeout(&self) -> Duration {
+        self.app.config.server.grpc.timeout
+    }
+
     /// Answers one call.
     pub(super) async fn answer(
         &self,
@@ -75,7 +80,7 @@ impl Timeline {
     ) -> Result<Response<Body>, Status> {
         let place = self.app.requests.enter()?;
         unary::check_encoding(request.headers())?;
-        let limit = deadline::of(request.headers(), self.app.config.server.grpc.timeout)?;
+        let limit = deadline::of(request.headers(), self.timeout())?;
         let message = bounded(limit, self.call(method, request)).await?;
         Ok(unary::reply(message, place)?.map(Body::new))
     }
