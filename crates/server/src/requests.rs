@@ -9,11 +9,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::convert::Status;
 
+/// Memory for pages on their way to clients. At the default limits some 80 of the largest.
+const PAGES_KIB: usize = 256 * 1024;
+
 /// The places for requests in flight, shared by both protocols.
 #[derive(Clone, Debug)]
 pub struct Requests {
     places: Arc<Semaphore>,
     max: usize,
+    /// One permit a KiB.
+    pages: Arc<Semaphore>,
+}
+
+/// Memory held for one page; dropping it frees it.
+#[derive(Debug)]
+pub struct PageMemory {
+    permit: OwnedSemaphorePermit,
+}
+
+impl PageMemory {
+    /// Keeps only what a page of `bytes` needs.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let excess = self.permit.num_permits().saturating_sub(bytes.div_ceil(1024));
+        drop(self.permit.split(excess));
+    }
 }
 
 /// One request's place; dropping it frees the place.
@@ -26,7 +45,8 @@ impl Requests {
     /// Places for `max` requests at a time.
     pub fn new(max: usize) -> Requests {
         let max = max.min(Semaphore::MAX_PERMITS);
-        Requests { places: Arc::new(Semaphore::new(max)), max }
+        let pages = Arc::new(Semaphore::new(PAGES_KIB));
+        Requests { places: Arc::new(Semaphore::new(max)), max, pages }
     }
 
     /// Takes a place. Keep it until the request is answered.
@@ -37,6 +57,20 @@ impl Requests {
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(permit) => Ok(Place { _permit: permit }),
             Err(_) => Err(Status::too_many_requests(self.max)),
+        }
+    }
+
+    /// Waits for memory for a page of at most `bytes_max`. Clients that do not take their pages
+    /// make others wait here, where their deadline counts, instead of filling the memory.
+    ///
+    /// # Errors
+    /// None while the server lives.
+    pub async fn page_memory(&self, bytes_max: usize) -> Result<PageMemory, Status> {
+        let kib = bytes_max.div_ceil(1024).min(PAGES_KIB);
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        match Arc::clone(&self.pages).acquire_many_owned(kib).await {
+            Ok(permit) => Ok(PageMemory { permit }),
+            Err(_) => Err(Status::stopping()),
         }
     }
 
@@ -81,6 +115,17 @@ mod tests {
         assert_eq!(requests.in_flight(), 1);
         drop(place);
         assert!(requests.enter().is_ok());
+    }
+
+    #[tokio::test]
+    async fn pages_that_nobody_takes_make_others_wait_until_one_is_taken() {
+        let requests = Requests::new(10);
+        let mut small = requests.page_memory(3 << 20).await.unwrap();
+        small.shrink_to(1_000);
+        let rest = requests.page_memory((PAGES_KIB - 1) * 1024).await.unwrap();
+        assert!(requests.page_memory(1).now_or_never().is_none());
+        drop(rest);
+        assert!(requests.page_memory(1).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::convert::{self, Status};
 use crate::metrics::REQUEST_SECONDS;
 use crate::proto::{Malformed, decode, encode};
-use crate::requests::bounded;
+use crate::requests::{PageMemory, bounded};
 
 /// A call of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +81,23 @@ impl Timeline {
         let place = self.app.requests.enter()?;
         unary::check_encoding(request.headers())?;
         let limit = deadline::of(request.headers(), self.timeout())?;
-        let message = bounded(limit, self.call(method, request)).await?;
-        Ok(unary::reply(message, place)?.map(Body::new))
+        let (message, memory) = bounded(limit, self.call(method, request)).await?;
+        Ok(unary::reply(message, (place, memory))?.map(Body::new))
     }
 
-    async fn call(&self, method: Method, request: Request<Incoming>) -> Result<BytesMut, Status> {
+    /// The answer's message, and the memory held for it if it is a page.
+    async fn call(
+        &self,
+        method: Method,
+        request: Request<Incoming>,
+    ) -> Result<(BytesMut, Option<PageMemory>), Status> {
         let app = &self.app;
         let (head, body) = request.into_parts();
         let bytes = unary::read(body, app.config.limits.grpc_request_bytes_max).await?;
+        let mut memory = match method {
+            Method::Send | Method::SendGroup => None,
+            _ => Some(app.requests.page_memory(app.config.limits.page_bytes_max).await?),
+        };
         let mut out = unary::begin();
         match method {
             Method::Send => {
@@ -114,7 +123,10 @@ impl Timeline {
                 encode::history(&app.group_history(request).await?, &mut out);
             }
         }
-        Ok(out)
+        if let Some(memory) = &mut memory {
+            memory.shrink_to(out.len());
+        }
+        Ok((out, memory))
     }
 }
 

@@ -12,7 +12,10 @@ use seqline_core::error::Error;
 use tonic::Code;
 
 use crate::convert::Status;
-use crate::requests::Place;
+use crate::requests::{PageMemory, Place};
+
+/// What a call holds until the client has taken its answer.
+type Held = (Place, Option<PageMemory>);
 
 /// Before each message: a byte that says whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
@@ -111,13 +114,13 @@ pub(super) fn begin() -> BytesMut {
     out
 }
 
-/// The answer whose message follows the room made by [`begin`]. The request keeps its place
-/// until the client has taken the answer.
-pub(super) fn reply(mut message: BytesMut, place: Place) -> Result<Response<Reply>, Status> {
+/// The answer whose message follows the room made by [`begin`]. What it holds is
+/// free once the client has taken the answer.
+pub(super) fn reply(mut message: BytesMut, held: Held) -> Result<Response<Reply>, Status> {
     let length = u32::try_from(message.len() - PREFIX_BYTES)
         .map_err(|_| Status::plain(Code::ResourceExhausted, "the answer has more than 4 GiB"))?;
     message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-    let mut response = Response::new(Reply { message: Some(message.freeze()), place: Some(place) });
+    let mut response = Response::new(Reply { message: Some(message.freeze()), held: Some(held) });
     let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
@@ -127,7 +130,7 @@ pub(super) fn reply(mut message: BytesMut, place: Place) -> Result<Response<Repl
 #[derive(Debug)]
 pub(super) struct Reply {
     message: Option<Bytes>,
-    place: Option<Place>,
+    held: Option<Held>,
 }
 
 impl Body for Reply {
@@ -141,7 +144,7 @@ impl Body for Reply {
         if let Some(message) = self.message.take() {
             return Poll::Ready(Some(Ok(Frame::data(message))));
         }
-        Poll::Ready(self.place.take().map(|_| {
+        Poll::Ready(self.held.take().map(|_| {
             let mut trailers = HeaderMap::with_capacity(1);
             trailers.insert("grpc-status", HeaderValue::from_static("0"));
             Ok(Frame::trailers(trailers))
@@ -149,6 +152,6 @@ impl Body for Reply {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.place.is_none()
+        self.held.is_none()
     }
 }
