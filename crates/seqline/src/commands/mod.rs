@@ -1,12 +1,14 @@
 //! What the program can do: one module for each subcommand, and how each of them ends.
 
 mod bench;
+mod check;
 mod config;
 mod history;
 mod message;
 mod reader;
 mod replay;
 mod send;
+mod serve;
 mod sync;
 pub mod terminal;
 
@@ -34,20 +36,26 @@ Start here:
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "seqline", version, about = ABOUT, after_help = AFTER)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    GenConfig(config::GenConfig),
+    Serve(serve::Serve),
     Send(send::Send),
     SendGroup(send::SendGroup),
     Sync(sync::Sync),
     History(history::History),
     Replay(replay::Replay),
     Bench(bench::Bench),
+    Check(check::Check),
+    CheckConfig(config::CheckConfig),
+    GenConfig(config::GenConfig),
 }
 
 /// How a command ends that did not do what it was asked. The text says what to do next.
@@ -79,14 +87,17 @@ pub type Ended = Result<(), Failed>;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> ExitCode {
-    let ended = match cli.command {
-        Command::GenConfig(command) => command.run(),
+    let ended = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::SendGroup(command) => command.run(),
         Command::Sync(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::CheckConfig(command) => command.run(),
+        Command::GenConfig(command) => command.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

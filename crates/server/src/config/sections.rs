@@ -7,6 +7,8 @@ use seqline_core::limits::{
     GROUP_MEMBERS_MAX, Limits as DomainLimits, MESSAGE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX,
 };
 
+use seqline_embedded::Options;
+
 use super::amount::{bytes, count, span};
 use super::kind::choice;
 use super::secret::{Secret, password, uri, uris};
@@ -113,13 +115,14 @@ settings! {
         durability_interval: Duration = Duration::from_millis(100),
             span(Duration::from_millis(1)..=Duration::from_secs(60));
         /// How long a repeated idempotency key is recognised.
-        idempotency_window: Duration = 7 * DAY, span(Duration::from_secs(60)..=365 * DAY);
+        idempotency_window: Duration = Options::default().idempotency_window,
+            span(Duration::from_secs(60)..=365 * DAY);
         /// Memory the store may use for timelines, caches and buffers.
-        memory_bytes: u64 = GIB, bytes(64 * MIB..=1_024 * GIB);
+        memory_bytes: u64 = Options::default().memory_bytes, bytes(32 * MIB..=1_024 * GIB);
         /// Most sends that may wait for the disk; more are refused as overload.
-        queue_sends_max: usize = 65_536, count(1..=10_000_000);
+        queue_sends_max: usize = Options::default().queue_sends_max, count(1..=10_000_000);
         /// Most bytes of sends that may wait for the disk; more are refused as overload.
-        queue_bytes_max: usize = 256 << 20, bytes(MIB..=64 * GIB);
+        queue_bytes_max: usize = Options::default().queue_bytes_max, bytes(MIB..=64 * GIB);
         /// MongoDB as go-timeline's file names it. The embedded store does not use it.
         mongo: Mongo = Mongo::default(), Nested;
         /// Redis as go-timeline's file names it. The embedded store does not use it.

@@ -137,7 +137,7 @@ fn a_wrong_setting_is_refused_with_its_place_and_what_is_right() {
         ("server: {http: {timeout: 10}}", &["cannot be \"10\"", "with its unit"]),
         ("server: {http: {timeout: -1s}}", &["cannot be \"-1s\""]),
         ("server: {http: {timeout: 3d}}", &["from 0s to 1d"]),
-        ("data: {memory_bytes: 1MiB}", &["bytes from 64MiB to 1TiB", "256KiB"]),
+        ("data: {memory_bytes: 1MiB}", &["bytes from 32MiB to 1TiB", "256KiB"]),
         ("data: {memory_bytes: 99999999999999999999TiB}", &["bytes from"]),
         ("limits: {connections_max: -1}", &["a whole number from 1 to 1000000"]),
         ("limits: {connections_max: 1.5}", &["a whole number"]),
