@@ -63,6 +63,8 @@ impl Grpc {
             .unwrap();
         let sender = runtime.block_on(async {
             let stream = TcpStream::connect(addr).await.unwrap();
+            // A call is two small writes; the second must not wait for the first one's receipt.
+            stream.set_nodelay(true).unwrap();
             let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
             builder.initial_stream_window_size(8 << 20).initial_connection_window_size(64 << 20);
             let (sender, connection) =
