@@ -1,7 +1,7 @@
 //! What an HTTP/1.1 connection is doing, so that one that does nothing is closed in time.
 //!
 //! The reading half notes the first byte of a request, the service notes its beginning and end,
-//! the writing half notes progress. A request being answered has no limit here: its deadline is
+//! the writing half notes when all of it is written. A request being answered has no limit here: its deadline is
 //! the handler's.
 
 use std::io;
@@ -20,8 +20,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may wait for its next request. Longer than the 60 s after which common
 /// proxies and clients give up, so that they close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a client may take nothing of an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for an answer, however slowly: its page holds memory that others
+/// wait for.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a connection is looked at, at least; less than half of the shortest limit.
 const LOOK_INTERVAL: Duration = Duration::from_secs(4);
 
@@ -123,11 +124,7 @@ impl Write for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write(cx, buf);
-        if result.is_ready() {
-            self.activity.enter_from(Phase::Writing, Phase::Writing);
-        }
-        result
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     // Called by hyper once everything it had to write is written.
@@ -152,11 +149,7 @@ impl Write for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        if result.is_ready() {
-            self.activity.enter_from(Phase::Writing, Phase::Writing);
-        }
-        result
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::convert::{
     idempotency_key,
 };
 use crate::metrics::REQUEST_SECONDS;
-use crate::requests::bounded;
+use crate::requests::{PageMemory, bounded};
 
 /// What the calls need.
 pub struct Timeline {
@@ -124,20 +124,48 @@ impl Timeline {
 
     async fn page(&self, call: Call, codec: ReplyCodec, uri: &Uri) -> Result<Bytes, Status> {
         let _place = self.app.requests.enter()?;
-        match call {
+        let memory = self.app.requests.page_memory(self.app.config.limits.page_bytes_max);
+        let page = match call {
             Call::SingleHistory { from, to } => {
                 let request = SingleHistoryRequest { from, to, ..query(uri)? };
-                Ok(reply::history(codec, &self.app.single_history(request).await?))
+                let memory = memory.await?;
+                let page = self.app.single_history(request).await?;
+                Held { page: reply::history(codec, &page), memory }
             }
             Call::GroupHistory { group } => {
                 let request = GroupHistoryRequest { group, ..query(uri)? };
-                Ok(reply::history(codec, &self.app.group_history(request).await?))
+                let memory = memory.await?;
+                let page = self.app.group_history(request).await?;
+                Held { page: reply::history(codec, &page), memory }
             }
             _ => {
                 let request: SyncRequest = query(uri)?;
-                Ok(reply::sync(codec, &self.app.sync(request).await?))
+                let memory = memory.await?;
+                let page = self.app.sync(request).await?;
+                Held { page: reply::sync(codec, &page), memory }
             }
-        }
+        };
+        Ok(page.into_bytes())
+    }
+}
+
+/// A page and its claim to memory, which ends when the last of its bytes is written.
+struct Held {
+    page: Bytes,
+    memory: PageMemory,
+}
+
+impl Held {
+    fn into_bytes(mut self) -> Bytes {
+        // JSON may need more than was claimed: at most twice as much, for escaped quotes.
+        self.memory.shrink_to(self.page.len());
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.page
     }
 }
 
