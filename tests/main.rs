@@ -2,6 +2,7 @@
 //!
 //! One test binary, one module per subject; `support` starts servers and speaks to them.
 
+mod bad_input;
 mod clients;
 mod dependencies;
 mod support;
