@@ -5,5 +5,6 @@
 mod bad_input;
 mod clients;
 mod dependencies;
+mod limits;
 mod support;
 mod tidy;
