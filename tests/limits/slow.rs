@@ -117,10 +117,11 @@ fn many_readers_that_take_nothing_share_a_bounded_memory() {
         reader.read_exact(&mut status).unwrap();
         answered += u64::from(status.ends_with(b"200"));
     }
-    // 256 MiB are for pages; escaped quotes may double them. The rest is for reading.
+    // 256 MiB are for pages; escaped quotes double these. The rest is for pages being read and
+    // escaped, and what the allocator keeps of them. Without a limit 50 readers took 410 MiB.
     assert!((50..READERS).contains(&answered), "{answered} pages of {page} bytes");
     still_sends(&server, 14);
-    unharmed(&mut server, start, 2 * 256 * MIB + 192 * MIB);
+    unharmed(&mut server, start, 2 * 256 * MIB + 384 * MIB);
     // Their memory is free once they have gone.
     drop(readers);
     let answered = (0..100).any(|_| get(server.http, "/timeline/sync?member=l2").status == 200);

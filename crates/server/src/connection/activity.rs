@@ -1,8 +1,8 @@
 //! What an HTTP/1.1 connection is doing, so that one that does nothing is closed in time.
 //!
 //! The reading half notes the first byte of a request, the service notes its beginning and end,
-//! the writing half notes when all of it is written. A request being answered has no limit here: its deadline is
-//! the handler's.
+//! the writing half notes when all of it is written. A request being answered has no limit here:
+//! its deadline is the handler's.
 
 use std::io;
 use std::pin::Pin;
