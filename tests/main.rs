@@ -1,6 +1,7 @@
 //! Tests of the whole program: the real binary, real sockets, real files.
 //!
 //! One test binary, one module per subject; `support` starts servers and speaks to them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, with the place")]
 
 mod bad_input;
 mod clients;
