@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod clients;
+mod crash;
 mod dependencies;
 mod limits;
 mod support;

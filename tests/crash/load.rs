@@ -1,0 +1,180 @@
+//! Many connections that send until the server is gone, and one that reads everything back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use seqline_api::timeline::v1::timeline_client::TimelineClient;
+use seqline_api::timeline::v1::{
+    GetGroupHistoryMessageRequest, GetSingleHistoryMessageRequest, SendGroupRequest,
+    SendMessageRequest, SyncMessageRequest, TimelineEntry,
+};
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use super::ledger::{Attempt, CONVERSATIONS, Ledger, MEMBERS, Outcome, is_direct, members};
+
+/// Connections that send at the same time.
+pub const WORKERS: usize = 24;
+
+pub type Client = TimelineClient<Channel>;
+
+pub async fn connect(addr: SocketAddr) -> Result<Client, tonic::transport::Error> {
+    let channel = Endpoint::from_shared(format!("http://{addr}"))?.connect().await?;
+    Ok(TimelineClient::new(channel))
+}
+
+/// Numbers attempts and counts acknowledgements.
+#[derive(Debug, Default)]
+pub struct Counters {
+    next: AtomicUsize,
+    acknowledged: AtomicUsize,
+    grown: tokio::sync::Notify,
+}
+
+impl Counters {
+    /// Waits until so many sends were acknowledged in all.
+    pub async fn reach(&self, acknowledged: usize) {
+        loop {
+            let grown = self.grown.notified();
+            if self.acknowledged.load(Ordering::Relaxed) >= acknowledged {
+                return;
+            }
+            grown.await;
+        }
+    }
+
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts the load. Each worker ends at its first failure and gives what it tried.
+pub fn start(addr: SocketAddr, counters: &Arc<Counters>) -> JoinSet<Vec<Attempt>> {
+    let mut workers = JoinSet::new();
+    for worker in 0..WORKERS {
+        let counters = Arc::clone(counters);
+        workers.spawn(async move {
+            let mut attempts = Vec::new();
+            let Ok(mut client) = connect(addr).await else { return attempts };
+            loop {
+                let mut attempt = plan(worker, counters.next.fetch_add(1, Ordering::Relaxed));
+                let answer = send(&mut client, &attempt).await;
+                if let Ok(seq) = answer {
+                    attempt.outcome = Outcome::Acknowledged(seq);
+                    counters.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    counters.grown.notify_waiters();
+                }
+                attempts.push(attempt);
+                if let Err(status) = answer {
+                    refused_by_nobody(&status);
+                    return attempts;
+                }
+            }
+        });
+    }
+    workers
+}
+
+/// What attempt `id` is: a direct or a group send, with or without a key.
+fn plan(worker: usize, id: usize) -> Attempt {
+    let conversation = (id * 7 + worker) % CONVERSATIONS;
+    let to = is_direct(conversation).then(|| members(conversation)[id / 2 % 2]);
+    Attempt { id, worker, conversation, to, keyed: id.is_multiple_of(2), outcome: Outcome::Unknown }
+}
+
+/// A server that is killed or stops breaks connections; it never says that a good send is bad.
+fn refused_by_nobody(status: &Status) {
+    let broken = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
+    assert!(broken.contains(&status.code()), "{status:?}");
+}
+
+/// Sends it, or sends it again. Of a direct send the position in the receiver's inbox.
+pub async fn send(client: &mut Client, attempt: &Attempt) -> Result<Option<i64>, Status> {
+    let both = members(attempt.conversation);
+    if let Some(to) = attempt.to {
+        let from = both.iter().find(|member| **member != to).expect("a pair has another one");
+        let (from, to) = (member(*from), member(to));
+        let message = SendMessageRequest { from, to, message: attempt.body() };
+        let reply = client.send(keyed(message, attempt)).await?;
+        return Ok(Some(reply.into_inner().sequence));
+    }
+    let message = SendGroupRequest {
+        group_name: group(attempt.conversation),
+        group_members: both.into_iter().map(member).collect(),
+        message: attempt.body(),
+    };
+    let reply = client.send_group(keyed(message, attempt)).await?.into_inner();
+    assert!(reply.failed_members.is_empty(), "{reply:?}");
+    Ok(None)
+}
+
+fn keyed<T>(message: T, attempt: &Attempt) -> Request<T> {
+    let mut request = Request::new(message);
+    if attempt.keyed {
+        let key = format!("key-{}", attempt.id).parse().expect("a key is plain text");
+        request.metadata_mut().insert("idempotency-key", key);
+    }
+    request
+}
+
+fn member(number: usize) -> String {
+    format!("member-{number}")
+}
+
+fn group(conversation: usize) -> String {
+    format!("group-{conversation}")
+}
+
+/// Reads whatever the ledger has not read yet, conversations first.
+pub async fn read_on(client: &mut Client, ledger: &mut Ledger) {
+    for conversation in 0..CONVERSATIONS {
+        loop {
+            let last_read = ledger.conversation_read(conversation);
+            let entries = history(client, conversation, last_read).await;
+            if entries.is_empty() {
+                break;
+            }
+            in_sequence(last_read, &entries);
+            for entry in &entries {
+                ledger.in_conversation(conversation, &entry.message);
+            }
+        }
+    }
+    for number in 0..MEMBERS {
+        loop {
+            let last_read = ledger.inbox_read(number);
+            let sync = SyncMessageRequest { member: member(number), last_read, count: 0 };
+            let page = client.get_sync_message(sync).await.unwrap().into_inner();
+            if page.entry_set.is_empty() {
+                assert_eq!(page.latest_seq, last_read, "inbox of {number} ends where it was read");
+                break;
+            }
+            in_sequence(last_read, &page.entry_set);
+            for entry in &page.entry_set {
+                ledger.in_inbox(number, &entry.message);
+            }
+        }
+    }
+}
+
+async fn history(client: &mut Client, conversation: usize, last_read: i64) -> Vec<TimelineEntry> {
+    if is_direct(conversation) {
+        let both = members(conversation);
+        let (from, to) = (member(both[0]), member(both[1]));
+        let request = GetSingleHistoryMessageRequest { from, to, last_read, count: 0 };
+        client.get_single_history_message(request).await.unwrap().into_inner().entry_set
+    } else {
+        let group = group(conversation);
+        let request = GetGroupHistoryMessageRequest { group, last_read, count: 0 };
+        client.get_group_history_message(request).await.unwrap().into_inner().entry_set
+    }
+}
+
+/// Entries are numbered on from the cursor without a hole.
+fn in_sequence(last_read: i64, entries: &[TimelineEntry]) {
+    let numbers: Vec<i64> = entries.iter().map(|entry| entry.sequence).collect();
+    let expected: Vec<i64> = (last_read + 1..).take(entries.len()).collect();
+    assert_eq!(numbers, expected);
+}
