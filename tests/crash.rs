@@ -1,4 +1,4 @@
-//! `kill -9` at random instants under load: what was acknowledged is there, once, in one order, whole.
+//! `kill -9` at random instants under load: what was acknowledged is there, once, in order, whole.
 //!
 //! `SEQLINE_KILLS` says how often (15 if it is not set), `SEQLINE_SEED` repeats the instants.
 

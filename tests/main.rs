@@ -5,8 +5,10 @@
 
 mod bad_input;
 mod clients;
+mod config;
 mod crash;
 mod dependencies;
 mod limits;
+mod shutdown;
 mod support;
 mod tidy;

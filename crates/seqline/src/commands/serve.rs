@@ -1,4 +1,4 @@
-//! `serve`: settings, log, server, and the wait for a signal. `check-config` tells what it would use.
+//! `serve`: settings, log, server, and the wait for a signal. `check-config` loads the same way.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ impl Serve {
         telemetry::start(&config.log);
         let shown: Vec<String> =
             config.effective().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        tracing::info!(settings = shown.join(" "), "starting");
+        tracing::info!(settings = %shown.join(" "), "starting");
         if let Some(warning) = unused(&config) {
             tracing::warn!("{warning}");
         }

@@ -19,16 +19,17 @@ Seqline needs no settings: `seqline serve` starts with the defaults below. Setti
 winning over those before it:
 
 1. a YAML file, or a directory of them: `--config PATH` (`-conf PATH` works too). Of a directory
-   the files `*.yaml`, `*.yml` and `*.json` that are not hidden are merged in the order of their names;
+   the files `*.yaml`, `*.yml` and `*.json` that are not hidden are merged in the order of their
+   names;
 2. environment variables: `server.http.addr` is `SEQLINE__SERVER__HTTP__ADDR`; items of a list are
    separated by commas;
 3. flags of `seqline serve`.
 
-Keys may be written `snake_case` or `camelCase`. An unknown key is an error, with the nearest known
-one. `${a.b:default}` in a value stands for the value of the key `a.b` in the files, or for the default
-where there is none. `seqline gen-config` prints a file with everything below, `seqline check-config`
-checks one. go-timeline's own file works as it is; what it says about MongoDB, Redis and etcd is
-known and not used, which one line of the log says at the start.
+Keys may be written `snake_case` or `camelCase`. An unknown key is an error, with the nearest
+known one. `${a.b:default}` in a value stands for the value of the key `a.b` in the files, or for
+the default where there is none. `seqline gen-config` prints a file with everything below,
+`seqline check-config` checks one. go-timeline's own file works as it is; what it says about
+MongoDB, Redis and etcd is known and not used, which one line of the log says at the start.
 
 The settings in use are logged at the start, passwords and credentials masked.
 "#;
