@@ -5,10 +5,12 @@
 
 mod bad_input;
 mod clients;
+mod commands;
 mod config;
 mod crash;
 mod dependencies;
 mod limits;
+mod replay;
 mod shutdown;
 mod support;
 mod tidy;

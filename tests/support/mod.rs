@@ -1,6 +1,7 @@
 //! What the tests of the whole program share.
 #![allow(dead_code, reason = "each module of the suite uses its own part")]
 
+pub mod command;
 pub mod grpc;
 pub mod http;
 pub mod process;

@@ -57,10 +57,26 @@ impl Server {
         Server::spawn(Command::new(SEQLINE), data, args)
     }
 
-    fn spawn<S: AsRef<OsStr>>(mut command: Command, data: &Path, args: &[S]) -> Server {
+    /// Starts a server on `data` and on the ports it had before, for clients that stayed.
+    pub fn restart_on(data: &Path, http: SocketAddr, grpc: SocketAddr) -> Server {
+        Server::spawn_at(Command::new(SEQLINE), data, http, grpc, &[] as &[&str])
+    }
+
+    fn spawn<S: AsRef<OsStr>>(command: Command, data: &Path, args: &[S]) -> Server {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Server::spawn_at(command, data, free, free, args)
+    }
+
+    fn spawn_at<S: AsRef<OsStr>>(
+        mut command: Command,
+        data: &Path,
+        http: SocketAddr,
+        grpc: SocketAddr,
+        args: &[S],
+    ) -> Server {
         let log = NamedTempFile::new().unwrap();
         command.arg("serve").arg("--data").arg(data);
-        command.args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]).args(args);
+        command.args(["--http", &http.to_string(), "--grpc", &grpc.to_string()]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.reopen().unwrap());
         let spawned = command.spawn();
         let mut child = spawned.expect("the binary under test starts");

@@ -32,7 +32,7 @@ pub enum Failure {
 
 /// A server's refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message} ({protocol} {code}{})", if reason.is_empty() { String::new() } else { format!(", {reason}") })]
+#[error("{message} ({protocol} {code}{})", named(reason))]
 pub struct Refusal {
     /// "HTTP" or "gRPC": what `code` belongs to.
     pub protocol: &'static str,
@@ -42,6 +42,10 @@ pub struct Refusal {
     pub reason: String,
     /// For people.
     pub message: String,
+}
+
+fn named(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(", {reason}") }
 }
 
 impl Refusal {
@@ -76,6 +80,16 @@ impl Failure {
             _ => String::new(),
         };
         Failure::Unreachable { endpoint: endpoint.to_string(), reason: error.to_string(), hint }
+    }
+
+    /// With a doubt about the address, if nothing ever came back from there.
+    pub fn doubted_unless(self, answered: bool) -> Failure {
+        match self {
+            Failure::Broken(why) if !answered => {
+                Failure::Broken(format!("{why}; is this address a Seqline server?"))
+            }
+            failure => failure,
+        }
     }
 
     /// Whether the same request, certainly not done, may succeed after a pause.

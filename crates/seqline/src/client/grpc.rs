@@ -31,6 +31,8 @@ pub struct Grpc {
     shared: Arc<Mutex<Shared>>,
     /// The connection last used, so that a call takes no lock.
     own: Option<Link>,
+    /// Whether anything ever came back; if not, it may be no gRPC server at all.
+    answered: bool,
     /// The heads of requests, one for each method; a call only copies its own.
     heads: Arc<[(&'static str, Request<()>)]>,
 }
@@ -52,7 +54,7 @@ impl Grpc {
     /// A client that connects with its first call.
     pub fn new(endpoint: Arc<Endpoint>) -> Grpc {
         let heads = METHODS.iter().map(|method| (*method, head(&endpoint, method))).collect();
-        Grpc { endpoint, shared: Arc::default(), own: None, heads }
+        Grpc { endpoint, shared: Arc::default(), own: None, answered: false, heads }
     }
 
     /// Another user of the same connection.
@@ -61,6 +63,7 @@ impl Grpc {
             endpoint: Arc::clone(&self.endpoint),
             shared: Arc::clone(&self.shared),
             own: None,
+            answered: false,
             heads: Arc::clone(&self.heads),
         }
     }
@@ -77,12 +80,23 @@ impl Grpc {
         body: &Bytes,
         key: Option<&str>,
     ) -> Result<Bytes, Failure> {
+        let answer = self.exchange(method, body, key).await;
+        answer.map_err(|failure| failure.doubted_unless(self.answered))
+    }
+
+    async fn exchange(
+        &mut self,
+        method: &'static str,
+        body: &Bytes,
+        key: Option<&str>,
+    ) -> Result<Bytes, Failure> {
         let head = self.head(method, key)?;
         let mut link = self.ready().await?;
         let sent = link.sender.send_request(head, false);
         let (response, mut stream) = sent.map_err(|e| self.broken(&e))?;
         stream.send_data(body.clone(), true).map_err(|e| self.broken(&e))?;
         let response = response.await.map_err(|e| self.broken(&e))?;
+        self.answered = true;
         let (parts, body) = response.into_parts();
         if parts.status != 200 {
             return Err(Failure::Strange(format!("HTTP status {}", parts.status)));

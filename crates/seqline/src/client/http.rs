@@ -18,6 +18,8 @@ use super::{Endpoint, Failure};
 pub struct Http {
     endpoint: Arc<Endpoint>,
     sender: Option<SendRequest<Full<Bytes>>>,
+    /// Whether anything ever came back; if not, it may be no HTTP server at all.
+    answered: bool,
 }
 
 /// What every refusal looks like.
@@ -31,7 +33,7 @@ struct ErrorBody {
 impl Http {
     /// A client that connects with its first call.
     pub fn new(endpoint: Arc<Endpoint>) -> Http {
-        Http { endpoint, sender: None }
+        Http { endpoint, sender: None, answered: false }
     }
 
     /// A client with a connection of its own to the same server.
@@ -51,9 +53,20 @@ impl Http {
         body: Option<&Bytes>,
         key: Option<&str>,
     ) -> Result<Bytes, Failure> {
+        let answer = self.exchange(target, body, key).await;
+        answer.map_err(|failure| failure.doubted_unless(self.answered))
+    }
+
+    async fn exchange(
+        &mut self,
+        target: &str,
+        body: Option<&Bytes>,
+        key: Option<&str>,
+    ) -> Result<Bytes, Failure> {
         let request = self.request(target, body, key)?;
         let mut sender = self.ready().await?;
         let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
+        self.answered = true;
         let status = response.status();
         let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
         let body = body.map_err(|e| Failure::Broken(e.to_string()))?.to_bytes();

@@ -25,11 +25,11 @@ pub struct History {
     #[arg(long, conflicts_with = "between", value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
     /// The last entry already read; 0 reads from the start.
-    #[arg(long, value_name = "SEQ", default_value_t = 0,
+    #[arg(long, value_name = "SEQ", default_value_t = 0, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i64).range(0..))]
     after: i64,
     /// Most entries of one page; 0 leaves it to the server.
-    #[arg(long, value_name = "N", default_value_t = 0,
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i32).range(0..))]
     count: i32,
     /// Reads page after page to the newest entry.
