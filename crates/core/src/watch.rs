@@ -63,3 +63,78 @@ impl Watch {
         self.next.await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Whether `watch` is done, without waiting for it.
+    fn has_grown(watch: Watch) -> bool {
+        let mut grown = pin!(watch.grown());
+        grown.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    /// A key in another slot than `key`.
+    fn elsewhere(watchers: &Watchers, key: &[u8]) -> Vec<u8> {
+        let apart = |other: &Vec<u8>| !Arc::ptr_eq(watchers.slot(other), watchers.slot(key));
+        (0..100_u8).map(|byte| vec![byte]).find(apart).expect("100 keys in more than one slot")
+    }
+
+    #[test]
+    fn growth_before_the_first_poll_counts() {
+        let watchers = Watchers::new();
+        let watch = watchers.watch(b"a");
+        watchers.wake(b"a");
+        assert!(has_grown(watch));
+    }
+
+    #[test]
+    fn growth_before_the_watch_does_not_count() {
+        let watchers = Watchers::new();
+        watchers.wake(b"a");
+        assert!(!has_grown(watchers.watch(b"a")));
+    }
+
+    #[test]
+    fn everybody_at_a_timeline_wakes_and_nobody_elsewhere() {
+        let watchers = Watchers::new();
+        let other = watchers.watch(&elsewhere(&watchers, b"a"));
+        let watches: Vec<_> = (0..10).map(|_| watchers.watch(b"a")).collect();
+        watchers.wake(b"a");
+        assert!(watches.into_iter().all(has_grown));
+        assert!(!has_grown(other));
+    }
+
+    #[test]
+    fn a_waiting_task_is_woken() {
+        struct Count(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(Count(0.into()));
+        let waker = Waker::from(Arc::clone(&count));
+        let watchers = Watchers::new();
+        let mut grown = pin!(watchers.watch(b"a").grown());
+        let mut context = Context::from_waker(&waker);
+        assert_eq!(grown.as_mut().poll(&mut context), Poll::Pending);
+        watchers.wake(b"a");
+        assert_eq!(count.0.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(grown.as_mut().poll(&mut context), Poll::Ready(()));
+    }
+
+    #[test]
+    fn dropped_watches_leave_nothing_behind() {
+        let watchers = Watchers::new();
+        for _ in 0..1_000 {
+            drop(watchers.watch(b"a"));
+        }
+        watchers.wake(b"a");
+        assert!(!has_grown(watchers.watch(b"a")));
+    }
+}

@@ -11,3 +11,5 @@ mod broken_sends;
 mod memory;
 #[path = "suite/mutants.rs"]
 mod mutants;
+#[path = "suite/service.rs"]
+mod service;
