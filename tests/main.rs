@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod commands;
 mod config;
+mod conformance;
 mod crash;
 mod dependencies;
 mod limits;
