@@ -8,4 +8,7 @@ pub mod path;
 pub mod router;
 pub mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 pub use router::router;

@@ -77,7 +77,9 @@ const fn field(name: &'static str, json_name: &'static str, number: u32, kind: K
 /// Implements [`Fields`]: its protobuf decoder, then a line per field
 /// with its name, JSON name, number and kind.
 macro_rules! fields {
-    ($request:ident = $decode:path { $($name:ident $json_name:literal = $number:literal $kind:ident,)* }) => {
+    ($request:ident = $decode:path {
+        $($name:ident $json_name:literal = $number:literal $kind:ident,)*
+    }) => {
         impl Fields for $request {
             const FIELDS: &'static [Field] =
                 &[$(field(stringify!($name), $json_name, $number, Kind::$kind),)*];
