@@ -89,7 +89,7 @@ function show() {
   const chosen = at.kind === "d" || at.kind === "g" ? at.name !== "" : at.kind === "o" || at.kind === "dev";
   const id = chosen && at.kind !== "dev" ? `${at.kind}:${at.kind === "o" ? "" : at.name}` : at.kind === "dev" ? "dev" : "";
   panes.parentElement.classList.toggle("inside", chosen);
-  panes.parentElement.classList.toggle("empty", isEmpty());
+  panes.parentElement.classList.toggle("bare", isEmpty());
   list.render(id);
   if (view?.id === id && id !== "") return;
   view?.close?.();

@@ -94,7 +94,6 @@ export class Chat {
     this.render();
     this.toBottom();
     this.seen();
-    this.fill();
   }
 
   async find() {
@@ -130,13 +129,13 @@ export class Chat {
     try {
       await work();
       this.problem.hidden = true;
+      // Somebody may have scrolled on meanwhile.
+      setTimeout(() => (this.stale ? this.refresh() : this.fill()));
     } catch (error) {
       this.problem.textContent = t("historyBroken", error.message);
       this.problem.hidden = false;
     } finally {
       this.reading = false;
-      if (this.stale) setTimeout(() => this.refresh());
-      this.stale = false;
     }
   }
 
@@ -161,20 +160,16 @@ export class Chat {
     const older = this.log.scrollTop < NEAR_PX && this.low > this.source.first;
     const newer = !older && this.distance < NEAR_PX && !this.atEnd;
     if (!older && !newer) return;
-    const before = [this.low, this.high].join();
     await this.guarded(() => (older
       ? this.show(this.low - STEP, Math.min(this.high, this.low - STEP + WINDOW_MAX))
       : this.show(Math.max(this.low, this.high + STEP - WINDOW_MAX), this.high + STEP)));
     this.render();
-    if ([this.low, this.high].join() !== before) this.fill();
   }
 
   /** Takes in what arrived. Called after every sync that brought something, and now and then. */
   async refresh() {
-    if (this.reading) {
-      this.stale = true;
-      return;
-    }
+    this.stale = this.reading;
+    if (this.reading) return;
     if (!this.source || (!this.high && this.conversation.items.length)) {
       await this.open();
       return;
@@ -225,8 +220,11 @@ export class Chat {
     this.stick = false;
     this.render();
     const row = this.list.querySelector(`[data-seq="${at}"]`);
-    row?.scrollIntoView({ block: "center" });
-    row?.classList.add("found");
+    if (row) {
+      const middle = (this.log.clientHeight - row.offsetHeight) / 2;
+      this.log.scrollTop += row.getBoundingClientRect().top - this.log.getBoundingClientRect().top - middle;
+      row.classList.add("found");
+    }
     this.onScroll();
   }
 

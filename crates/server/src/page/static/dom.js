@@ -56,10 +56,10 @@ const HUES = 8;
 
 /** A round picture of a name: always the same colour for the same name. */
 export function avatar(name, kind) {
-  let hash = 7;
-  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) >>> 0;
+  let hash = 0;
+  for (const char of name) hash = Math.imul(hash ^ char.codePointAt(0), 0x5bd1e995) >>> 0;
   const shown = kind === "g" ? icon("group") : kind === "o" ? icon("code") : initial(name);
-  return h("span", { class: `avatar hue-${hash % HUES} kind-${kind || "d"}`, "aria-hidden": "true" }, shown);
+  return h("span", { class: `avatar hue-${(hash >>> 13) % HUES} kind-${kind || "d"}`, "aria-hidden": "true" }, shown);
 }
 
 function initial(name) {
