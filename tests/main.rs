@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod dependencies;
 mod limits;
+mod page;
 mod replay;
 mod shutdown;
 mod support;
