@@ -27,6 +27,7 @@ pub fn run<S: Subject>(cases: u32, make: impl Fn() -> S) {
         failure_persistence: None,
         // Shrinking ends in time even on a store that takes a second to open.
         max_shrink_time: 20_000,
+        max_shrink_iters: 10_000,
         ..Config::default()
     };
     let result = TestRunner::new(config).run(&operations(), |operations| {
@@ -58,6 +59,8 @@ struct Run<'a> {
     subject: &'a dyn Subject,
     store: Option<Arc<dyn Store>>,
     clock: Arc<ManualClock>,
+    /// The latest time the clock has shown.
+    latest: UnixMillis,
     entropy: Arc<CountingEntropy>,
     plain: Plain,
 }
@@ -77,7 +80,8 @@ impl<'a> Run<'a> {
         let clock = Arc::new(ManualClock::new(UnixMillis(1_700_000_000_000)));
         let entropy = Arc::new(CountingEntropy::default());
         let plain = Plain::new(subject.idempotency_window());
-        Run { subject, store: None, clock, entropy, plain }
+        let latest = clock.now();
+        Run { subject, store: None, clock, latest, entropy, plain }
     }
 
     fn open(&mut self) {
@@ -88,7 +92,10 @@ impl<'a> Run<'a> {
         let store = self.store.as_ref().expect("a store is open between operations");
         match operation {
             Operation::Send(index) => {
-                let send = index.outgoing(self.plain.next_id());
+                let mut send = index.outgoing(self.plain.next_id());
+                if self.plain.may_have_forgotten(&send, self.clock.now(), self.latest) {
+                    send.key = None;
+                }
                 let expected = self.plain.append(&send, self.clock.now());
                 match (runtime.block_on(store.append(send)), expected) {
                     (Ok(found), Some(expected)) => same("receipt", &found, &expected),
@@ -113,6 +120,7 @@ impl<'a> Run<'a> {
             }
             Operation::Clock(step) => {
                 self.clock.set(UnixMillis(self.clock.now().0.saturating_add_signed(*step)));
+                self.latest = self.latest.max(self.clock.now());
                 Ok(())
             }
             Operation::Restart(end) => {

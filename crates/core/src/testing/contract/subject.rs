@@ -22,7 +22,8 @@ pub trait Subject: Send + Sync {
     }
 
     /// How long the store keeps idempotency keys: a key counts while the clock shows less than
-    /// this after the time of the message it stored.
+    /// this after the time of the message it stored. Once the clock has shown more, the key may
+    /// be gone, even if the clock steps back.
     fn idempotency_window(&self) -> Duration {
         Duration::from_secs(7 * 24 * 60 * 60)
     }

@@ -32,19 +32,35 @@ impl Plain {
         MessageId(self.ids)
     }
 
+    /// The send stored last under the same key in the same conversation.
+    fn under_key(&self, send: &Outgoing) -> Option<&(Outgoing, Receipt)> {
+        send.key.as_ref()?;
+        let same =
+            |other: &Outgoing| other.conversation == send.conversation && other.key == send.key;
+        self.stored.iter().rev().find(|(other, _)| same(other))
+    }
+
+    fn counts(&self, receipt: &Receipt, now: UnixMillis) -> bool {
+        Duration::from_millis(now.0.saturating_sub(receipt.at.0)) < self.window
+    }
+
+    /// Whether the key's window was over when the clock showed `latest`, but is not `now` that
+    /// it has stepped back: then a store may have forgotten it or not.
+    pub fn may_have_forgotten(&self, send: &Outgoing, now: UnixMillis, latest: UnixMillis) -> bool {
+        self.under_key(send)
+            .is_some_and(|(_, first)| self.counts(first, now) && !self.counts(first, latest))
+    }
+
     /// The receipt of a send; `None` if it is a conflict.
     pub fn append(&mut self, send: &Outgoing, now: UnixMillis) -> Option<Receipt> {
-        let here = |(other, _): &&(Outgoing, Receipt)| other.conversation == send.conversation;
-        let under_key = |(other, _): &&(Outgoing, Receipt)| other.key == send.key;
-        let before = self.stored.iter().filter(here);
-        let first = send.key.as_ref().and_then(|_| before.clone().rev().find(under_key));
-        if let Some((first, receipt)) = first {
-            let age = Duration::from_millis(now.0.saturating_sub(receipt.at.0));
-            if age < self.window {
-                let same = payload(first) == payload(send);
-                return same.then_some(Receipt { repeat: true, ..*receipt });
-            }
+        if let Some((first, receipt)) = self.under_key(send)
+            && self.counts(receipt, now)
+        {
+            let same = payload(first) == payload(send);
+            return same.then_some(Receipt { repeat: true, ..*receipt });
         }
+        let here = |(other, _): &&(Outgoing, Receipt)| other.conversation == send.conversation;
+        let before = self.stored.iter().filter(here);
         let mut receipt = Receipt {
             id: send.id,
             conversation_seq: Seq::new(before.clone().count() as u64 + 1),
