@@ -47,3 +47,8 @@ impl Subject for Directory {
 }
 
 seqline_core::contract_tests!(Directory::new);
+
+#[test]
+fn any_operations_give_the_answers_of_the_model() {
+    seqline_core::testing::model::run(10, Directory::new);
+}
