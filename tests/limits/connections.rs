@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{MIB, still_sends, unharmed};
 use crate::support::Server;
-use crate::support::http::{get, post_json};
+use crate::support::http::{get, parse, post_json};
 
 /// Lets this process open `files` files.
 fn raise_open_files(files: u64) {
@@ -66,6 +66,11 @@ fn a_connection_too_many_is_refused_at_once_and_a_freed_place_is_taken_again() {
     for _ in 0..50 {
         idle(&server).expect_err("the sixth connection gets no answer, or a refusal");
     }
+    let mut told = Vec::new();
+    TcpStream::connect(server.http).unwrap().read_to_end(&mut told).unwrap();
+    let told = parse(&told);
+    assert_eq!((told.status, &told.json()["reason"]), (503, &"OVERLOADED".into()));
+    assert_eq!(told.json()["metadata"]["limit"], "connections_max");
     held.pop();
     // The server notices the end on its own; until then the place is taken.
     let free = (0..1_000).find_map(|_| idle(&server).ok());

@@ -18,6 +18,14 @@ const BACKLOG: i32 = 4_096;
 /// Pause after the system refused a new connection, for example for want of file descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
+/// What an HTTP client hears past `limits.connections_max`, whatever it meant to ask: a new
+/// connection's send buffer always holds it. HTTP/2 has no answer that fits, so gRPC clients see
+/// the connection closed, which they take as `UNAVAILABLE`.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+Content-Type: application/json\r\nContent-Length: 111\r\nConnection: close\r\n\r\n\
+{\"code\":503,\"reason\":\"OVERLOADED\",\"message\":\"too many open connections\",\
+\"metadata\":{\"limit\":\"connections_max\"}}";
+
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -149,7 +157,10 @@ pub(crate) async fn accept(
             }
         };
         let Some(place) = connections.enter(protocol) else {
-            // Dropped, so closed: a client with nobody to answer it should know at once.
+            // Told and closed: a client with nobody to answer it should know at once.
+            if protocol == Protocol::Http {
+                let _ = stream.try_write(NO_PLACE);
+            }
             refused.increment(1);
             continue;
         };
