@@ -46,6 +46,9 @@ impl Engine {
     pub(crate) fn open(options: &Options, entropy: &dyn Entropy) -> Result<Engine, OpenError> {
         let dir = options.dir.clone();
         format::make_dir(&dir)?;
+        // Looked at before the lock is made, so that a directory of others stays as it is; and
+        // again under the lock, since only then does it stand still.
+        format::inspect(&dir)?;
         let lock = DirLock::take(&dir)?;
         let found = format::inspect(&dir)?;
         let engine_dir = format::engine_dir(&dir);

@@ -24,6 +24,7 @@ fn a_directory_of_something_else_is_left_alone() {
         matches!(bench.try_open(), Err(OpenError::Foreign { found, .. }) if found == "letter.txt")
     );
     assert_eq!(fs::read_to_string(bench.dir().join("letter.txt")).unwrap(), "dear");
+    assert!(!bench.dir().join("LOCK").exists());
 }
 
 #[test]
