@@ -10,6 +10,7 @@ mod config;
 mod conformance;
 mod crash;
 mod dependencies;
+mod documentation;
 mod limits;
 mod page;
 mod replay;
