@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, with the place")]
 
 mod bad_input;
+mod bench;
 mod clients;
 mod commands;
 mod config;

@@ -1,17 +1,23 @@
 //! The requests of a measurement, made before it starts.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::client::{Client, Endpoint, GroupSend, Pool, Request, Timeline};
+use super::wire::{Template, Wanted};
+use crate::client::{Client, Endpoint, GroupSend, Pool, Protocol, Request, Timeline};
 use crate::commands::terminal::{Problem, note};
 use crate::replay::synthetic::Random;
 
-/// Requests that are made; workers go through them again and again from different starts.
+/// Pairs of members, and places in inboxes, that are asked for again and again.
 const REQUESTS: usize = 8_192;
+/// Groups, each with its members for the whole run, as real chats have them.
+const GROUPS_MAX: usize = 1_000;
+/// Memory for the requests of groups; larger groups are fewer.
+const GROUPS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Members that one filling send reaches, at most.
 const FILL_MEMBERS: usize = 1_000;
 /// Pages that each inbox holds at least before pages are measured.
@@ -27,6 +33,26 @@ pub enum Mode {
     Group,
     /// Pages of inboxes.
     Sync,
+}
+
+impl Mode {
+    /// The gRPC method that does it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Mode::Direct => "Send",
+            Mode::Group => "SendGroup",
+            Mode::Sync => "GetSyncMessage",
+        }
+    }
+
+    /// What a good answer says.
+    pub fn wanted(self) -> Wanted {
+        match self {
+            Mode::Direct => Wanted::Sequence,
+            Mode::Group => Wanted::NobodyFailed,
+            Mode::Sync => Wanted::Entries,
+        }
+    }
 }
 
 /// A measurement.
@@ -48,8 +74,10 @@ pub struct Settings {
     pub prefix: String,
     /// The server.
     pub endpoint: Endpoint,
-    /// How many requests at a time.
-    pub pool: Pool,
+    /// Requests at a time.
+    pub workers: usize,
+    /// Connections they share.
+    pub connections: usize,
 }
 
 impl Settings {
@@ -57,30 +85,41 @@ impl Settings {
         format!("{}{number:06}", self.prefix)
     }
 
-    /// A message of exactly the length asked for.
-    fn message(&self) -> String {
-        let frame = "{\"text\":\"\"}".len();
-        let text = "x".repeat(self.payload_bytes.saturating_sub(frame));
-        format!("{{\"text\":\"{text}\"}}")
+    /// A message with a place for its number and random letters behind it, which no compression
+    /// makes smaller than messages of people.
+    fn message(&self, random: &mut Random) -> String {
+        Template::message(self.payload_bytes, || {
+            char::from(b"abcdefghijklmnopqrstuvwxyz      "[random.below(32) as usize])
+        })
+    }
+
+    fn template(&self, request: &Request) -> Template {
+        Template::new(request, &self.endpoint.authority, &self.endpoint.base_path)
+    }
+
+    /// How many groups there are.
+    pub fn groups(&self) -> usize {
+        let bytes = self.group_size * (self.prefix.len() + 16) + self.payload_bytes;
+        (GROUPS_BYTES_MAX / bytes).clamp(1, GROUPS_MAX)
     }
 
     /// The requests. For `sync` it fills the inboxes first, if an earlier run did not.
     ///
     /// # Errors
     /// If filling or reading fails.
-    pub fn requests(&self) -> Result<Vec<Request>, Problem> {
+    pub fn templates(&self) -> Result<Vec<Template>, Problem> {
         let mut random = Random::new(1);
-        match self.mode {
-            Mode::Direct => Ok((0..REQUESTS).map(|_| self.direct(&mut random)).collect()),
-            Mode::Group => {
-                let groups = (self.members / self.group_size).clamp(1, REQUESTS);
-                Ok((0..groups).map(|number| self.group(number, &mut random)).collect())
-            }
-            Mode::Sync => {
-                let latest = self.filled()?;
-                Ok((0..REQUESTS).map(|_| self.sync(latest, &mut random)).collect())
-            }
-        }
+        let count = if self.mode == Mode::Group { self.groups() } else { REQUESTS };
+        let latest = if self.mode == Mode::Sync { self.filled()? } else { 0 };
+        let one = |number| {
+            let request = match self.mode {
+                Mode::Direct => self.direct(&mut random),
+                Mode::Group => self.group(number, &mut random),
+                Mode::Sync => self.sync(latest, &mut random),
+            };
+            self.template(&request)
+        };
+        Ok((0..count).map(one).collect())
     }
 
     fn pick(&self, random: &mut Random) -> usize {
@@ -90,19 +129,15 @@ impl Settings {
     fn direct(&self, random: &mut Random) -> Request {
         let from = self.pick(random);
         let to = (from + 1 + random.below(self.members as u64 - 1) as usize) % self.members;
-        self.endpoint.protocol.send(&self.member(from), &self.member(to), &self.message())
+        let message = self.message(random);
+        self.endpoint.protocol.send(&self.member(from), &self.member(to), &message)
     }
 
     fn group(&self, number: usize, random: &mut Random) -> Request {
-        let start = self.pick(random);
-        // A step without a common divisor visits a different member each time.
-        let mut step = 1 + self.pick(random);
-        while divisor(step, self.members) != 1 {
-            step += 1;
-        }
-        let members = (0..self.group_size).map(|n| self.member((start + n * step) % self.members));
+        let members = distinct(self.group_size, self.members, random);
+        let members = members.into_iter().map(|number| self.member(number));
         let name = format!("{}group-{number}", self.prefix);
-        GroupSend::new(self.endpoint.protocol, &name, members).message(&self.message())
+        GroupSend::new(self.endpoint.protocol, &name, members).message(&self.message(random))
     }
 
     /// A page from anywhere in an inbox that is full at any such place.
@@ -111,6 +146,15 @@ impl Settings {
         let starts = latest.saturating_sub(i64::from(self.page_entries)).max(0).unsigned_abs() + 1;
         let after = random.below(starts).cast_signed();
         self.endpoint.protocol.read(&inbox, after, self.page_entries)
+    }
+
+    /// The client that fills and looks, outside of what is measured.
+    fn pool(&self) -> Pool {
+        let connections = match self.endpoint.protocol {
+            Protocol::Grpc => self.connections,
+            Protocol::Http => self.workers,
+        };
+        Pool { threads: 1, workers: self.workers, connections }
     }
 
     /// Gives every inbox some pages. Returns how many entries each has at least.
@@ -122,21 +166,25 @@ impl Settings {
         }
         note(&format!("filling {} inboxes with {wanted} entries …", self.members));
         let numbers: Vec<usize> = (0..self.members).collect();
-        let chunks = numbers.chunks(FILL_MEMBERS).enumerate();
-        let sends: Vec<Request> = chunks
+        let mut random = Random::new(2);
+        let sends: Vec<(GroupSend, String)> = numbers
+            .chunks(FILL_MEMBERS)
+            .enumerate()
             .map(|(number, chunk)| {
                 let name = format!("{}fill-{number}", self.prefix);
                 let members = chunk.iter().map(|n| self.member(*n));
-                GroupSend::new(self.endpoint.protocol, &name, members).message(&self.message())
+                let group = GroupSend::new(self.endpoint.protocol, &name, members);
+                (group, self.message(&mut random).replace('~', "0"))
             })
             .collect();
         let rounds = usize::try_from(wanted - least).unwrap_or_default();
-        let all: Vec<&Request> = sends.iter().cycle().take(rounds * sends.len()).collect();
-        self.pool.for_each(
+        let all: Vec<&(GroupSend, String)> =
+            sends.iter().cycle().take(rounds * sends.len()).collect();
+        self.pool().for_each(
             &self.endpoint,
             &all,
-            async |client: &mut Client, send: &&Request| {
-                client.call(send).await.map(|_| ()).map_err(Problem::from)
+            async |client: &mut Client, (group, message): &&(GroupSend, String)| {
+                client.call(&group.message(message)).await.map(|_| ()).map_err(Problem::from)
             },
         )?;
         self.least()
@@ -152,12 +200,38 @@ impl Settings {
             least.fetch_min(reply.inbox_page()?.latest.unwrap_or_default(), Ordering::Relaxed);
             Ok::<_, Problem>(())
         };
-        self.pool.for_each(&self.endpoint, &members, length)?;
+        self.pool().for_each(&self.endpoint, &members, length)?;
         Ok(least.into_inner())
     }
 }
 
-/// The greatest common divisor.
-fn divisor(one: usize, other: usize) -> usize {
-    if other == 0 { one } else { divisor(other, one % other) }
+/// `count` different numbers below `bound`, which is not less, in random order.
+pub fn distinct(count: usize, bound: usize, random: &mut Random) -> Vec<usize> {
+    if count * 2 < bound {
+        let mut seen = HashSet::with_capacity(count);
+        let mut next = || random.below(bound as u64) as usize;
+        std::iter::from_fn(|| Some(next())).filter(|n| seen.insert(*n)).take(count).collect()
+    } else {
+        let mut all: Vec<usize> = (0..bound).collect();
+        for place in 0..count {
+            all.swap(place, place + random.below((bound - place) as u64) as usize);
+        }
+        all.truncate(count);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_a_group_differ() {
+        let mut random = Random::new(1);
+        for (count, bound) in [(1, 1), (5, 5), (50, 60), (50, 10_000)] {
+            let drawn = distinct(count, bound, &mut random);
+            assert!(drawn.iter().all(|number| *number < bound));
+            assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), count);
+        }
+    }
 }
