@@ -87,6 +87,18 @@ impl Members {
         Members::from_spans(field, Bytes::from(text), spans, members_max)
     }
 
+    /// A copy that keeps nothing but the ids in memory.
+    #[must_use]
+    pub fn detached(&self) -> Members {
+        let (mut text, mut spans) = (Vec::new(), Vec::with_capacity(self.spans.len()));
+        for id in self.iter() {
+            // Together the ids are no longer than the text they stood in.
+            spans.push((text.len() as u32, id.len() as u32));
+            text.extend_from_slice(id);
+        }
+        Members { text: Bytes::from(text), spans: spans.into_boxed_slice() }
+    }
+
     /// How many different members there are; at least one.
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -186,7 +186,12 @@ impl TimelineId {
 
     /// The timeline that [`TimelineId::key`] named; `None` if no timeline has this key.
     pub fn from_key(key: &[u8]) -> Option<TimelineId> {
-        let text = |bytes: &[u8]| Text::new(Bytes::copy_from_slice(bytes));
+        TimelineId::from_shared_key(&Bytes::copy_from_slice(key))
+    }
+
+    /// [`TimelineId::from_key`] without a copy: the ids share `key`.
+    pub fn from_shared_key(key: &Bytes) -> Option<TimelineId> {
+        let text = |bytes: &[u8]| Text::new(key.slice_ref(bytes));
         let (kind, rest) = key.split_first()?;
         match kind {
             b'i' => Some(TimelineId::Inbox(MemberId::new("member", text(rest)?).ok()?)),

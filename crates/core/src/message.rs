@@ -51,6 +51,11 @@ impl Body {
         self.0.as_str()
     }
 
+    /// The exact text's bytes, without checking again that they are text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// The exact text's bytes, shared.
     pub fn bytes(&self) -> Bytes {
         self.0.bytes()

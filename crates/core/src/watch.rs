@@ -6,6 +6,7 @@
 use std::hash::BuildHasher as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
@@ -19,20 +20,32 @@ const SLOTS: usize = 4_096;
 pub struct Watchers {
     hash: RandomState,
     slots: Box<[Arc<Notify>]>,
+    /// How many watch, so that a send to thousands is not slowed down where nobody does.
+    watching: Arc<AtomicUsize>,
 }
 
 impl Watchers {
     /// A set of slots nobody waits at.
     pub fn new() -> Watchers {
         let slots = (0..SLOTS).map(|_| Arc::new(Notify::new())).collect();
-        Watchers { hash: RandomState::default(), slots }
+        Watchers { hash: RandomState::default(), slots, watching: Arc::default() }
     }
 
     /// Waits for growth from this moment on: growth before the first poll counts too.
     pub fn watch(&self, key: &[u8]) -> Watch {
         let mut next = Box::pin(Arc::clone(self.slot(key)).notified_owned());
         next.as_mut().enable();
-        Watch { next }
+        self.watching.fetch_add(1, Ordering::Relaxed);
+        // Whoever asks next whether anybody watches must see this one, or else the reader that
+        // made it must see what was published before: one of the two fences comes first.
+        fence(Ordering::SeqCst);
+        Watch { next, watching: Arc::clone(&self.watching) }
+    }
+
+    /// Whether anybody watches anything. Ask after publishing; if not, nobody needs a wake-up.
+    pub fn any(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.watching.load(Ordering::Relaxed) > 0
     }
 
     /// Wakes whoever watches the timeline with this key. Call it once its entries are readable.
@@ -55,12 +68,19 @@ impl Default for Watchers {
 #[derive(Debug)]
 pub struct Watch {
     next: Pin<Box<OwnedNotified>>,
+    watching: Arc<AtomicUsize>,
 }
 
 impl Watch {
     /// Completes once the timeline may have grown since this was made.
-    pub async fn grown(self) {
-        self.next.await;
+    pub async fn grown(mut self) {
+        self.next.as_mut().await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watching.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -134,7 +154,19 @@ mod tests {
         for _ in 0..1_000 {
             drop(watchers.watch(b"a"));
         }
+        assert!(!watchers.any());
         watchers.wake(b"a");
         assert!(!has_grown(watchers.watch(b"a")));
+    }
+
+    #[test]
+    fn it_is_known_whether_anybody_watches() {
+        let watchers = Watchers::new();
+        assert!(!watchers.any());
+        let (one, other) = (watchers.watch(b"a"), watchers.watch(b"b"));
+        drop(one);
+        assert!(watchers.any());
+        drop(other);
+        assert!(!watchers.any());
     }
 }
