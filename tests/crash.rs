@@ -23,10 +23,19 @@ const STARTING_EVERY: u64 = 5;
 const ACKNOWLEDGED_MAX: u64 = 1_500;
 
 /// splitmix64: enough for choosing instants, and repeatable.
-struct Instants(u64);
+pub struct Instants(u64);
 
 impl Instants {
-    fn below(&mut self, end: u64) -> u64 {
+    /// Starts from `SEQLINE_SEED` or the time, and says from what.
+    pub fn new() -> Instants {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = setting("SEQLINE_SEED", now);
+        println!("SEQLINE_SEED={seed}");
+        Instants(seed)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,24 +44,23 @@ impl Instants {
     }
 }
 
-fn setting(name: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_repeated_reordered_or_half_done_by_kill_9() {
     let kills = setting("SEQLINE_KILLS", 15);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = setting("SEQLINE_SEED", now);
-    println!("SEQLINE_SEED={seed}");
-    let mut instants = Instants(seed);
+    let mut instants = Instants::new();
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut ledger, counters) = (Ledger::new(), Arc::new(Counters::default()));
     for kill in 1..=kills {
         if kill % STARTING_EVERY == 0 {
-            kill_while_starting(&data, instants.below(150));
+            let after = Duration::from_millis(instants.below(150));
+            kill_while_starting(&data, || std::thread::sleep(after));
             continue;
         }
         let mut server = Server::start_on(&data, &[] as &[&str]);
@@ -88,7 +96,7 @@ fn nothing_acknowledged_is_lost_repeated_reordered_or_half_done_by_kill_9() {
 }
 
 /// Reads what is new, repeats what had no answer and some of what had one, and reads again.
-async fn verify(server: &Server, ledger: &mut Ledger, kill: u64) {
+pub async fn verify(server: &Server, ledger: &mut Ledger, kill: u64) {
     let mut client = load::connect(server.grpc).await.unwrap();
     load::read_on(&mut client, ledger).await;
     let before = ledger.findings();
@@ -112,13 +120,13 @@ async fn repeat(client: &mut Client, attempt: &Attempt, ledger: &mut Ledger) {
 }
 
 /// A crash during recovery is a crash too.
-fn kill_while_starting(data: &Path, after_ms: u64) {
+pub fn kill_while_starting(data: &Path, meanwhile: impl FnOnce()) {
     let mut command = Command::new(SEQLINE);
     command.arg("serve").arg("--data").arg(data);
     command.args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(after_ms));
+    meanwhile();
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -1,7 +1,11 @@
 //! Tests of the whole program: the real binary, real sockets, real files.
 //!
 //! One test binary, one module per subject; `support` starts servers and speaks to them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, with the place")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, with the place"
+)]
 
 mod bad_input;
 mod bench;
@@ -12,8 +16,11 @@ mod conformance;
 mod crash;
 mod dependencies;
 mod documentation;
+mod follow;
+mod golden;
 mod limits;
 mod page;
+mod power;
 mod replay;
 mod shutdown;
 mod support;

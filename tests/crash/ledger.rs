@@ -45,7 +45,9 @@ pub enum Outcome {
 impl Attempt {
     /// The exact text that is sent, of many sizes, with what a re-writer would change.
     pub fn body(&self) -> String {
-        let pad = "吃".repeat(self.id * 37 % 400);
+        // Now and then one that takes the disk many pages.
+        let large = if self.id % 61 == 60 { 20_000 } else { 0 };
+        let pad = "吃".repeat(self.id * 37 % 400 + large);
         format!("{{ \"id\":{},\t\"n\": 1.0, \"n\": 9007199254740993, \"pad\": \"{pad}\"}}", self.id)
     }
 

@@ -50,25 +50,41 @@ impl Counters {
     }
 }
 
+/// Asked after each acknowledgement: whether it came early enough to count.
+pub type Witness = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Starts the load. Each worker ends at its first failure and gives what it tried.
 pub fn start(addr: SocketAddr, counters: &Arc<Counters>) -> JoinSet<Vec<Attempt>> {
+    start_before(addr, counters, &(Arc::new(|| true) as Witness))
+}
+
+/// Like [`start`], but what is acknowledged without a witness counts as unknown and ends a worker.
+pub fn start_before(
+    addr: SocketAddr,
+    counters: &Arc<Counters>,
+    witness: &Witness,
+) -> JoinSet<Vec<Attempt>> {
     let mut workers = JoinSet::new();
     for worker in 0..WORKERS {
-        let counters = Arc::clone(counters);
+        let (counters, witness) = (Arc::clone(counters), Arc::clone(witness));
         workers.spawn(async move {
             let mut attempts = Vec::new();
             let Ok(mut client) = connect(addr).await else { return attempts };
             loop {
                 let mut attempt = plan(worker, counters.next.fetch_add(1, Ordering::Relaxed));
                 let answer = send(&mut client, &attempt).await;
-                if let Ok(seq) = answer {
+                let late = answer.is_ok() && !witness();
+                if let (Ok(seq), false) = (&answer, late) {
+                    let seq = *seq;
                     attempt.outcome = Outcome::Acknowledged(seq);
                     counters.acknowledged.fetch_add(1, Ordering::Relaxed);
                     counters.grown.notify_waiters();
                 }
                 attempts.push(attempt);
-                if let Err(status) = answer {
-                    refused_by_nobody(&status);
+                if let Err(status) = &answer {
+                    refused_by_nobody(status);
+                }
+                if late || answer.is_err() {
                     return attempts;
                 }
             }

@@ -42,14 +42,19 @@ impl Server {
     /// `("limits.connections_max", "5")`.
     pub fn start_set(settings: &[(&str, &str)]) -> Server {
         let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::start_on_set(&dir.path().join("data"), settings);
+        server._dir = Some(dir);
+        server
+    }
+
+    /// Starts a server on `data`, which stays when it ends, with settings.
+    pub fn start_on_set(data: &Path, settings: &[(&str, &str)]) -> Server {
         let mut command = Command::new(SEQLINE);
         for (key, value) in settings {
             let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
             command.env(name, value);
         }
-        let mut server = Server::spawn(command, &dir.path().join("data"), &[] as &[&str]);
-        server._dir = Some(dir);
-        server
+        Server::spawn(command, data, &[] as &[&str])
     }
 
     /// Starts a server on `data`, which stays when it ends.

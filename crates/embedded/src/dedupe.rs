@@ -1,196 +1,162 @@
-//! Idempotency keys: what each got as its answer, for as long as the window lasts.
+//! Idempotency keys: the newest ones in memory, all within the window in the index.
+//!
+//! The committer decides, and must not wait for the index. So a loader asks the index before a
+//! send is ready, and every key stays in memory until the index has it: whatever was asked since
+//! the last time keys were forgotten is complete with what is in memory.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fjall::{OwnedWriteBatch, Readable as _};
+use hashbrown::HashMap;
 use seqline_core::clock::UnixMillis;
 use seqline_core::fanout::Digest;
-use seqline_core::id::MessageId;
 use seqline_core::seq::Seq;
 use seqline_core::store::Receipt;
 use seqline_core::{Error, Result};
 
-use crate::engine::Engine;
+use crate::backlog::NewKey;
 use crate::error;
-use crate::keys;
+use crate::index::Index;
+use crate::queue::{Asked, Keyed};
+use crate::rows::Answer;
 
-/// Most keys forgotten in one step, so that no send waits long for it.
-const EXPIRED_PER_STEP: usize = 2_048;
-/// Keys are forgotten at most this much too late.
-const STEP_MILLIS: u64 = 1_000;
-const ROW_BYTES: usize = 76;
+/// How far keys were forgotten, for the loaders.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgotten(Arc<AtomicU64>);
 
-/// The first answer that a key got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) digest: Digest,
-    pub(crate) receipt: Receipt,
-}
-
-impl Answer {
-    /// What a send with the same key gets.
-    pub(crate) fn again(&self, digest: Option<Digest>) -> Result<Receipt> {
-        if digest == Some(self.digest) {
-            Ok(Receipt { repeat: true, ..self.receipt })
-        } else {
-            Err(Error::Conflict)
-        }
-    }
-
-    /// The row under `key`: a checksum over key and row, then the fields.
-    pub(crate) fn encode(&self, key: &[u8]) -> [u8; ROW_BYTES] {
-        let mut row = [0; ROW_BYTES];
-        row[4..36].copy_from_slice(&self.digest.0);
-        row[36..52].copy_from_slice(&self.receipt.id.0.to_be_bytes());
-        row[52..60].copy_from_slice(&self.receipt.conversation_seq.get().to_be_bytes());
-        row[60..68].copy_from_slice(&self.receipt.receiver_seq.get().to_be_bytes());
-        row[68..76].copy_from_slice(&self.receipt.at.0.to_be_bytes());
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(key), &row[4..]);
-        row[..4].copy_from_slice(&checksum.to_be_bytes());
-        row
-    }
-
-    /// The answer in the row `key`, `row`; `None` if it is damaged.
-    pub(crate) fn decode(key: &[u8], row: &[u8]) -> Option<Answer> {
-        let row: &[u8; ROW_BYTES] = row.try_into().ok()?;
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(key), &row[4..]);
-        if row[..4] != checksum.to_be_bytes() {
-            return None;
-        }
-        let number = |at: usize| keys::decode_u64(&row[at..at + 8]);
-        Some(Answer {
-            digest: Digest(row[4..36].try_into().ok()?),
-            receipt: Receipt {
-                id: MessageId(u128::from_be_bytes(row[36..52].try_into().ok()?)),
-                conversation_seq: Seq::new(number(52)?),
-                receiver_seq: Seq::new(number(60)?),
-                at: UnixMillis(number(68)?),
-                repeat: false,
-            },
-        })
+impl Forgotten {
+    /// Asks the index for a key. May wait for the disk.
+    pub(crate) fn ask(&self, index: &Index, row: &[u8]) -> Result<Asked> {
+        let forgotten = self.0.load(Ordering::Acquire);
+        let answer = match index.get(row).map_err(error::index)? {
+            Some(value) => Some(Answer::decode(&value).ok_or_else(damaged)?),
+            None => None,
+        };
+        Ok(Asked { answer, forgotten })
     }
 }
 
-/// The window, and how far the forgetting has come.
+impl Forgotten {
+    /// What [`Forgotten::ask`] would find, if memory alone can tell that it is nothing.
+    pub(crate) fn surely_new(&self, index: &Index, row: &[u8]) -> Option<Asked> {
+        let forgotten = self.0.load(Ordering::Acquire);
+        index.snapshot().surely_absent(row).then_some(Asked { answer: None, forgotten })
+    }
+}
+
+fn damaged() -> Error {
+    error::corrupt(&"idempotency keys", Seq::ZERO, "an answer cannot be read")
+}
+
+/// Stands for the commits before the start.
+const BEFORE: u64 = 0;
+
+type Generation = HashMap<Vec<u8>, Recent, foldhash::fast::RandomState>;
+
+/// A key in memory.
+#[derive(Clone, Copy)]
+struct Recent {
+    answer: Answer,
+    /// The commit that stored it.
+    commit: u64,
+}
+
+/// What the committer knows of keys.
 pub(crate) struct Dedupe {
     window_millis: u64,
-    /// Everything before it is forgotten; looking there again would cross all the deletions.
-    forgotten_to: Vec<u8>,
-    next_step: UnixMillis,
+    /// Keys of one generation; two are in memory.
+    generation_keys: usize,
+    young: Generation,
+    old: Generation,
+    /// How many keys there have been in all; and when the old generation ended.
+    count: u64,
+    old_count: u64,
+    forgotten: Forgotten,
+}
+
+/// What a key says of a send.
+pub(crate) enum Found {
+    /// It is new.
+    New,
+    /// It was sent before. `commit` is the one that stored it, if that is in memory.
+    Before { result: Result<Receipt>, commit: Option<u64> },
 }
 
 impl Dedupe {
-    pub(crate) fn new(window: Duration) -> Dedupe {
-        Dedupe {
-            window_millis: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
-            forgotten_to: keys::EXPIRY_START.to_vec(),
-            next_step: UnixMillis(0),
+    /// Begins with the keys that a replay has found, all of which are on their way to the index.
+    pub(crate) fn new(
+        window: Duration,
+        generation_keys: usize,
+        forgotten: Forgotten,
+        replayed: Vec<NewKey>,
+    ) -> Dedupe {
+        let mut dedupe = Dedupe {
+            window_millis: window_millis(window),
+            generation_keys,
+            young: Generation::default(),
+            old: Generation::default(),
+            count: 0,
+            old_count: 0,
+            forgotten,
+        };
+        for NewKey { row, answer, .. } in replayed {
+            dedupe.put(row, answer, BEFORE);
         }
+        dedupe
     }
 
-    /// The answer that `key`, made by [`keys::dedupe`], got within the window.
-    pub(crate) fn find(
-        &self,
-        engine: &Engine,
-        key: &[u8],
-        now: UnixMillis,
-    ) -> Result<Option<Answer>> {
-        let Some(row) = engine.dedupe.get(key).map_err(error::engine)? else { return Ok(None) };
-        let answer = Answer::decode(key, &row).ok_or_else(|| {
-            error::corrupt(&"idempotency keys", Seq::ZERO, "the answer's checksum does not match")
-        })?;
-        Ok(Some(answer).filter(|a| !self.expired(a.receipt.at, now)))
-    }
-
-    /// Puts the answer of `key` into `batch`.
-    pub(crate) fn put(
-        &mut self,
-        engine: &Engine,
-        batch: &mut OwnedWriteBatch,
-        key: &[u8],
-        answer: &Answer,
-    ) {
-        let expiry = keys::expiry(answer.receipt.at.0, key);
-        // The clock stepped back: this one lies before what was forgotten.
-        if expiry < self.forgotten_to {
-            self.forgotten_to = keys::EXPIRY_START.to_vec();
-        }
-        batch.insert(&engine.dedupe, key, answer.encode(key));
-        batch.insert(&engine.dedupe, expiry, &[][..]);
-    }
-
-    /// Puts the deletion of some expired keys into `batch`; says whether there may be more.
-    pub(crate) fn expire(
-        &mut self,
-        engine: &Engine,
-        batch: &mut OwnedWriteBatch,
-        now: UnixMillis,
-    ) -> Result<bool> {
-        let due = now >= self.next_step || now.0.saturating_add(STEP_MILLIS) < self.next_step.0;
-        if !due {
-            return Ok(false);
-        }
-        let snapshot = engine.snapshot();
-        let range = self.forgotten_to.as_slice()..keys::EXPIRY_END;
-        let mut last = None;
-        let mut count = 0;
-        for row in snapshot.range(&engine.dedupe, range) {
-            let expiry = row.key().map_err(error::engine)?;
-            let Some((at, key)) = keys::decode_expiry(&expiry) else {
-                return Err(error::corrupt(&"idempotency keys", Seq::ZERO, "a time is cut off"));
-            };
-            if !self.expired(UnixMillis(at), now) || count == EXPIRED_PER_STEP {
-                break;
+    /// What `key` says. Asks the index only if what a loader asked may be stale.
+    pub(crate) fn find(&self, index: &Index, key: &Keyed, now: UnixMillis) -> Result<Found> {
+        let recent = self.young.get(&key.row).or_else(|| self.old.get(&key.row));
+        let (answer, commit) = match recent {
+            Some(recent) => (Some(recent.answer), Some(recent.commit)),
+            None => {
+                let current = self.forgotten.0.load(Ordering::Relaxed);
+                let asked = match key.stored.filter(|asked| asked.forgotten == current) {
+                    Some(asked) => asked,
+                    None => self.forgotten.ask(index, &key.row)?,
+                };
+                (asked.answer, None)
             }
-            // The same key may have been taken again since; then its row is not this one's.
-            let row = snapshot.get(&engine.dedupe, &key).map_err(error::engine)?;
-            let answer = row.and_then(|row| Answer::decode(&key, &row));
-            if answer.is_some_and(|a| a.receipt.at.0 == at) {
-                batch.remove(&engine.dedupe, key);
-            }
-            batch.remove(&engine.dedupe, expiry.clone());
-            last = Some(expiry);
-            count += 1;
-        }
-        if let Some(last) = last {
-            self.forgotten_to = last.to_vec();
-        }
-        let more = count == EXPIRED_PER_STEP;
-        self.next_step = if more { now } else { UnixMillis(now.0.saturating_add(STEP_MILLIS)) };
-        Ok(more)
+        };
+        let counts = |a: &Answer| !expired(a.receipt.at, self.window_millis, now);
+        Ok(match answer.filter(counts) {
+            Some(answer) => Found::Before { result: again(&answer, &key.digest), commit },
+            None => Found::New,
+        })
     }
 
-    fn expired(&self, at: UnixMillis, now: UnixMillis) -> bool {
-        at.0.saturating_add(self.window_millis) <= now.0
+    /// A commit stores the first send of a key.
+    pub(crate) fn put(&mut self, row: Vec<u8>, answer: Answer, commit: u64) {
+        self.count += 1;
+        self.young.insert(row, Recent { answer, commit });
+    }
+
+    /// Forgets the older keys if there are many, and the index has them: it got `saved` in all.
+    pub(crate) fn shrink(&mut self, saved: u64) {
+        if self.young.len() >= self.generation_keys && saved >= self.old_count {
+            self.old = std::mem::take(&mut self.young);
+            self.old_count = self.count;
+            self.forgotten.0.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_comes_back_as_it_was_and_damage_is_noticed() {
-        let receipt = Receipt {
-            id: MessageId(5),
-            conversation_seq: Seq::new(6),
-            receiver_seq: Seq::new(7),
-            at: UnixMillis(8),
-            repeat: false,
-        };
-        let answer = Answer { digest: Digest([3; 32]), receipt };
-        let row = answer.encode(b"key");
-        assert_eq!(Answer::decode(b"key", &row), Some(answer));
-        assert_eq!(Answer::decode(b"kez", &row), None);
-        for byte in 0..row.len() {
-            let mut broken = row;
-            broken[byte] ^= 1;
-            assert_eq!(Answer::decode(b"key", &broken), None, "byte {byte}");
-        }
-        assert_eq!(
-            answer.again(Some(Digest([3; 32]))).unwrap(),
-            Receipt { repeat: true, ..receipt }
-        );
-        assert!(matches!(answer.again(Some(Digest([4; 32]))), Err(Error::Conflict)));
+/// What a send with the same key gets.
+fn again(first: &Answer, digest: &Digest) -> Result<Receipt> {
+    match *digest == first.digest {
+        true => Ok(Receipt { repeat: true, ..first.receipt }),
+        false => Err(Error::Conflict),
     }
+}
+
+/// The window as times are counted.
+pub(crate) fn window_millis(window: Duration) -> u64 {
+    u64::try_from(window.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether a key that was taken at `at` counts no more.
+pub(crate) fn expired(at: UnixMillis, window_millis: u64, now: UnixMillis) -> bool {
+    at.0.saturating_add(window_millis) <= now.0
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use seqline_core::Error;
 use seqline_core::seq::Seq;
 
+use crate::index::IndexError;
+
 /// Why a store could not be opened. Each text says what an operator can do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +44,17 @@ pub enum OpenError {
         /// The newest format known here.
         supported: u64,
     },
+    /// An unreleased version wrote the directory. Start with an empty one.
+    #[error(
+        "{} has data format {found}, which only unreleased versions wrote; use an empty directory",
+        dir.display()
+    )]
+    Older {
+        /// The data directory.
+        dir: PathBuf,
+        /// The format it has.
+        found: u64,
+    },
     /// What is in the directory does not hold. Nothing was changed; restore a backup, or ask for
     /// help before deleting anything.
     #[error("{} is damaged: {detail}", place.display())]
@@ -61,14 +74,6 @@ pub enum OpenError {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// The storage engine below refused to open.
-    #[error("the storage engine cannot open {}: {source}", place.display())]
-    Engine {
-        /// The engine's directory.
-        place: PathBuf,
-        /// The engine's answer.
-        source: fjall::Error,
-    },
 }
 
 impl OpenError {
@@ -79,8 +84,14 @@ impl OpenError {
         move |source| OpenError::Io { action, place: place.to_owned(), source }
     }
 
-    pub(crate) fn engine(place: &Path) -> impl FnOnce(fjall::Error) -> OpenError + '_ {
-        move |source| OpenError::Engine { place: place.to_owned(), source }
+    /// What the index in `place` said: the system's answer stays that.
+    pub(crate) fn index(place: &Path) -> impl FnOnce(IndexError) -> OpenError + '_ {
+        move |error| match error {
+            IndexError::Io { action, source } => {
+                OpenError::Io { action, place: place.to_owned(), source }
+            }
+            other => OpenError::damaged(place, other.to_string()),
+        }
     }
 
     pub(crate) fn damaged(place: &Path, detail: impl Into<String>) -> OpenError {
@@ -98,9 +109,12 @@ pub(crate) fn unavailable(reason: impl Into<String>) -> Error {
     Error::unavailable("store", Reason(reason.into()))
 }
 
-/// The engine below failed at something that stored nothing.
-pub(crate) fn engine(source: fjall::Error) -> Error {
-    Error::unavailable("store", source)
+/// The index failed at something that stored nothing.
+pub(crate) fn index(source: IndexError) -> Error {
+    match source {
+        IndexError::Damaged { .. } => corrupt(&"the index", Seq::ZERO, source.to_string()),
+        _ => Error::unavailable("store", source),
+    }
 }
 
 /// Stored bytes that do not hold.

@@ -10,15 +10,17 @@ use crate::error::OpenError;
 use crate::lock::LOCK;
 
 /// The newest format this version reads, and the only one it writes.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 const FORMAT: &str = "FORMAT";
 /// There while a directory is being made.
 const FORMAT_NEW: &str = "FORMAT.new";
 /// There while the store runs without syncing every send; holds the boot it runs in.
 const UNSYNCED: &str = "UNSYNCED";
-/// The storage engine's directory.
-const ENGINE: &str = "engine";
+/// The directory of the log: what is stored.
+const LOG: &str = "log";
+/// The directory of the index: how it is found. All of it can be made again from the log.
+const INDEX: &str = "index";
 
 const PREFIX: &str = "seqline data format ";
 /// Changes with every start of the machine; Linux only.
@@ -33,9 +35,14 @@ pub(crate) enum Found {
     Store,
 }
 
-/// Where the storage engine has its files.
-pub(crate) fn engine_dir(dir: &Path) -> PathBuf {
-    dir.join(ENGINE)
+/// Where the log has its segments.
+pub(crate) fn log_dir(dir: &Path) -> PathBuf {
+    dir.join(LOG)
+}
+
+/// Where the index has its files.
+pub(crate) fn index_dir(dir: &Path) -> PathBuf {
+    dir.join(INDEX)
 }
 
 /// Makes the directory itself, so that the lock has a place. Its parents must exist, as a wrong
@@ -62,18 +69,12 @@ pub(crate) fn inspect(dir: &Path) -> Result<Found, OpenError> {
     };
     let number = text.strip_prefix(PREFIX).and_then(|n| n.trim_end().parse::<u64>().ok());
     match number {
-        Some(VERSION) => {}
+        Some(VERSION) => Ok(Found::Store),
         Some(found) if found > VERSION => {
-            return Err(OpenError::Newer { dir: dir.to_owned(), found, supported: VERSION });
+            Err(OpenError::Newer { dir: dir.to_owned(), found, supported: VERSION })
         }
-        _ => return Err(OpenError::damaged(&path, "it names no data format")),
-    }
-    let engine = engine_dir(dir);
-    // The engine would silently make an empty store in place of a lost one.
-    match engine.join("version").try_exists() {
-        Ok(true) => Ok(Found::Store),
-        Ok(false) => Err(OpenError::damaged(&engine, "the storage engine's files are missing")),
-        Err(e) => Err(OpenError::io("read", &engine)(e)),
+        Some(found) if found > 0 => Err(OpenError::Older { dir: dir.to_owned(), found }),
+        _ => Err(OpenError::damaged(&path, "it names no data format")),
     }
 }
 
@@ -81,7 +82,7 @@ fn inspect_unfinished(dir: &Path) -> Result<Found, OpenError> {
     let unfinished = dir.join(FORMAT_NEW).exists();
     for file in fs::read_dir(dir).map_err(OpenError::io("read", dir))? {
         let name = file.map_err(OpenError::io("read", dir))?.file_name();
-        let ours = name == FORMAT_NEW || name == ENGINE;
+        let ours = name == FORMAT_NEW || name == LOG || name == INDEX;
         if name != LOCK && !(unfinished && ours) {
             let found = name.to_string_lossy().into_owned();
             return Err(OpenError::Foreign { dir: dir.to_owned(), found });
@@ -100,11 +101,15 @@ pub(crate) fn begin(dir: &Path) -> Result<(), OpenError> {
     };
     write().map_err(OpenError::io("write", &path))?;
     sync_dir(dir)?;
-    let engine = engine_dir(dir);
-    match fs::remove_dir_all(&engine) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(OpenError::io("clear", &engine)(e)),
-        _ => Ok(()),
+    for part in [log_dir(dir), index_dir(dir)] {
+        match fs::remove_dir_all(&part) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                return Err(OpenError::io("clear", &part)(e));
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Ends what [`begin`] began: from now on the directory is a store.

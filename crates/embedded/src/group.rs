@@ -1,209 +1,235 @@
-//! One commit in the making: the sends of a group, their numbers and the batch they become.
+//! One commit in the making: the sends of a group, their numbers, and their frames in the log.
+//!
+//! What can fail comes before the first number is given away. What stands in the log's buffer is
+//! wholly in the log or not at all once it is committed.
 
-use fjall::OwnedWriteBatch;
-use hashbrown::HashMap;
 use seqline_core::clock::UnixMillis;
-use seqline_core::id::TimelineId;
 use seqline_core::seq::Seq;
 use seqline_core::store::Receipt;
 use seqline_core::watch::Watchers;
 use seqline_core::{Error, Result};
 
-use crate::dedupe::{Answer, Dedupe};
+use crate::backlog::NewKey;
+use crate::dedupe::{Dedupe, Found};
 use crate::engine::Engine;
-use crate::keys;
-use crate::queue::Append;
-use crate::record::{self, Record};
-use crate::timelines::{Tail, Tails};
+use crate::loader;
+use crate::log::Writer;
+use crate::queue::{Append, Places};
+use crate::record;
+use crate::rows::Answer;
+use crate::timelines::{Assigned, Changes, Numbers, Place, Publication};
 
-/// A send with its answer, which it gets once the batch is written.
-struct Settled {
-    append: Append,
-    result: Result<Receipt>,
-    /// Whether this send itself is in the batch.
-    stored: bool,
-    /// Whether the answer holds only if the batch is written.
-    depends: bool,
+/// Sends published under one lock.
+const PUBLISHED_TOGETHER: usize = 64;
+
+/// What the committer numbers with.
+pub(crate) struct Numbering {
+    pub(crate) numbers: Numbers,
+    pub(crate) dedupe: Dedupe,
+    /// How many names the segment that is being written has.
+    pub(crate) names: u32,
+    /// Which commit is in the making.
+    pub(crate) commit: u64,
+    head: Vec<u8>,
+    rest: Vec<u8>,
 }
 
-/// The sends of one commit.
-pub(crate) struct Group<'a> {
-    engine: &'a Engine,
-    tails: &'a mut Tails,
-    dedupe: &'a mut Dedupe,
-    now: UnixMillis,
-    batch: OwnedWriteBatch,
-    settled: Vec<Settled>,
-    /// Answers to keys that are in this very batch.
-    answers: HashMap<Vec<u8>, Answer, foldhash::fast::RandomState>,
-    deliveries: u64,
-}
-
-impl<'a> Group<'a> {
-    pub(crate) fn new(
-        engine: &'a Engine,
-        tails: &'a mut Tails,
-        dedupe: &'a mut Dedupe,
-        now: UnixMillis,
-    ) -> Group<'a> {
-        let batch = engine.db.batch();
-        let (settled, answers) = (Vec::new(), HashMap::default());
-        Group { engine, tails, dedupe, now, batch, settled, answers, deliveries: 0 }
-    }
-
-    /// Takes a send in: it gets its numbers, or an answer without any.
-    pub(crate) fn add(&mut self, append: Append) {
-        let (result, stored, depends) = match self.prepare(&append) {
-            Ok(Prepared::New { conversation_key, dedupe_key }) => {
-                let receipt = self.assign(&append, &conversation_key, dedupe_key);
-                (Ok(receipt), true, true)
-            }
-            Ok(Prepared::Repeat { result, depends }) => (result, false, depends),
-            Err(error) => (Err(error), false, false),
-        };
-        self.settled.push(Settled { append, result, stored, depends });
-    }
-
-    /// The batch to write; `None` if there is nothing to write. Leaves who waits for it.
-    pub(crate) fn finish(self) -> (Option<OwnedWriteBatch>, Waiting) {
-        let batch = Some(self.batch).filter(|batch| !batch.is_empty());
-        (batch, Waiting { settled: self.settled, deliveries: self.deliveries })
-    }
-
-    /// Everything that can fail, before a single number is assigned: a failed send burns none.
-    fn prepare(&mut self, append: &Append) -> Result<Prepared> {
-        let send = &append.send;
-        let conversation_key = TimelineId::Conversation(send.conversation.clone()).key();
-        let conversation = self.tails.load(self.engine, &conversation_key)?;
-        let mut dedupe_key = None;
-        if let Some(key) = &send.key {
-            let key = keys::dedupe(conversation.number, key.as_bytes());
-            if let Some(answer) = self.answers.get(&key) {
-                return Ok(Prepared::Repeat { result: answer.again(append.digest), depends: true });
-            }
-            if let Some(answer) = self.dedupe.find(self.engine, &key, self.now)? {
-                let result = answer.again(append.digest);
-                return Ok(Prepared::Repeat { result, depends: false });
-            }
-            dedupe_key = Some(key);
-        }
-        let mut key = Vec::with_capacity(64);
-        for member in send.recipients.iter() {
-            self.tails.load(self.engine, inbox_key(&mut key, member))?;
-        }
-        Ok(Prepared::New { conversation_key, dedupe_key })
-    }
-
-    /// Assigns the numbers and fills the batch. Cannot fail.
-    fn assign(
-        &mut self,
-        append: &Append,
-        conversation_key: &[u8],
-        dedupe_key: Option<Vec<u8>>,
-    ) -> Receipt {
-        let send = &append.send;
-        let conversation = self.next(conversation_key);
-        let place = keys::entry(conversation.number, conversation.latest);
-        let record = Record {
-            id: send.id,
-            at: UnixMillis(conversation.at),
-            sender: send.sender.clone(),
-            body: send.body.clone(),
-        };
-        self.batch.insert(&self.engine.messages, place, record::encode(&place, &record));
-        let reference = keys::reference(conversation.number, conversation.latest);
-        let mut receiver_seq = Seq::ZERO;
-        let mut key = Vec::with_capacity(64);
-        for member in send.recipients.iter() {
-            let inbox = self.next(inbox_key(&mut key, member));
-            let entry = keys::entry(inbox.number, inbox.latest);
-            self.batch.insert(&self.engine.inbox, entry, reference);
-            receiver_seq = inbox.latest;
-        }
-        self.deliveries += send.recipients.len() as u64;
-        let receipt = Receipt {
-            id: send.id,
-            conversation_seq: conversation.latest,
-            receiver_seq,
-            at: record.at,
-            repeat: false,
-        };
-        if let (Some(key), Some(digest)) = (dedupe_key, append.digest) {
-            let answer = Answer { digest, receipt };
-            self.dedupe.put(self.engine, &mut self.batch, &key, &answer);
-            self.answers.insert(key, answer);
-        }
-        receipt
-    }
-
-    /// The next entry of a timeline; its first one gives it a name.
-    fn next(&mut self, key: &[u8]) -> Tail {
-        let tail = self.tails.get_mut(key);
-        if tail.latest == Seq::ZERO {
-            let names = &self.engine.names;
-            self.batch.insert(names, keys::name(key), tail.number.to_be_bytes());
-            self.batch.insert(names, keys::number(tail.number), key);
-        }
-        tail.latest = tail.latest.next();
-        // Times never step back within a conversation, whatever the clock does.
-        tail.at = tail.at.max(self.now.0);
-        *tail
+impl Numbering {
+    pub(crate) fn new(dedupe: Dedupe, names: u32) -> Numbering {
+        let (head, rest) = (Vec::new(), Vec::new());
+        Numbering { numbers: Numbers::default(), dedupe, names, commit: 1, head, rest }
     }
 }
 
-enum Prepared {
-    New { conversation_key: Vec<u8>, dedupe_key: Option<Vec<u8>> },
-    Repeat { result: Result<Receipt>, depends: bool },
+/// A send that is in the log's buffer.
+struct Stored {
+    append: Box<Append>,
+    receipt: Receipt,
+    lsn: u64,
 }
 
-/// Who waits for a group's write.
-pub(crate) struct Waiting {
-    settled: Vec<Settled>,
-    /// Inbox entries in the batch.
+/// The sends of one commit, in order.
+#[derive(Default)]
+pub(crate) struct Group {
+    stored: Vec<Stored>,
+    /// Answers that hold only if the commit does, or whatever becomes of it.
+    others: Vec<(Box<Append>, Result<Receipt>, bool)>,
+    keys: Vec<NewKey>,
+    /// Inbox entries among them.
     pub(crate) deliveries: u64,
 }
 
-impl Waiting {
-    /// How many sends the batch has.
-    pub(crate) fn stored(&self) -> usize {
-        self.settled.iter().filter(|s| s.stored).count()
+impl Group {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stored.is_empty()
     }
 
-    /// The batch is written: wakes the readers, then answers.
-    pub(crate) fn written(self, watchers: &Watchers) {
-        let mut key = Vec::with_capacity(64);
-        for send in self.settled.iter().filter(|s| s.stored).map(|s| &s.append.send) {
-            watchers.wake(&TimelineId::Conversation(send.conversation.clone()).key());
-            for member in send.recipients.iter() {
-                watchers.wake(inbox_key(&mut key, member));
+    /// How many sends it stores.
+    pub(crate) fn len(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Takes a send in: it gets its numbers and a frame, or an answer without either. The log
+    /// must have room for the frame.
+    pub(crate) fn add(
+        &mut self,
+        engine: &Engine,
+        log: &mut Writer,
+        numbering: &mut Numbering,
+        now: UnixMillis,
+        mut append: Box<Append>,
+    ) {
+        if let Some(key) = &append.key {
+            match numbering.dedupe.find(&engine.index, key, now) {
+                Ok(Found::New) => {}
+                Ok(Found::Before { result, commit }) => {
+                    let depends = commit == Some(numbering.commit);
+                    return self.others.push((append, result, depends));
+                }
+                Err(error) => return self.others.push((append, Err(error), false)),
             }
         }
-        for settled in self.settled {
-            answer(settled.append, settled.result);
+        match ready(engine, &mut numbering.numbers, &mut append) {
+            Ok(()) => self.store(log, numbering, now, append),
+            Err(error) => self.others.push((append, Err(error), false)),
         }
     }
 
-    /// The batch may or may not be written: says so to whoever depends on it.
+    /// Assigns the numbers and writes the frame. Cannot fail.
+    fn store(
+        &mut self,
+        log: &mut Writer,
+        numbering: &mut Numbering,
+        now: UnixMillis,
+        mut append: Box<Append>,
+    ) {
+        let send = &append.send;
+        let places = &append.places;
+        let conversation = next(&mut numbering.numbers, places.conversation);
+        // Times never step back within a conversation, whatever the clock does.
+        conversation.at = conversation.at.max(now.0);
+        let (conversation_seq, at) = (Seq::new(conversation.latest), conversation.at);
+        let (head, rest) = (&mut numbering.head, &mut numbering.rest);
+        head.clear();
+        rest.clear();
+        let at = UnixMillis(at);
+        record::put_head(head, send, &append.conversation, conversation_seq, at);
+        let key = send.key.as_ref().zip(append.key.as_ref());
+        let key = key.map(|(key, keyed)| (key.as_bytes(), &keyed.digest));
+        record::put_rest(rest, key, places.recipients.len());
+        let segment = log.segment();
+        let mut receiver_seq = Seq::ZERO;
+        for (member, place) in send.recipients.iter().zip(&places.recipients) {
+            let inbox = next(&mut numbering.numbers, *place);
+            receiver_seq = Seq::new(inbox.latest);
+            if inbox.segment == segment {
+                record::put_numbered(rest, inbox.number, receiver_seq);
+            } else {
+                record::put_named(rest, numbering.names, member, receiver_seq);
+                (inbox.segment, inbox.number) = (segment, numbering.names);
+                numbering.names += 1;
+            }
+        }
+        let lsn = log.push(record::SEND, head, rest).raw();
+        self.deliveries += places.recipients.len() as u64;
+        let receipt = Receipt { id: send.id, conversation_seq, receiver_seq, at, repeat: false };
+        if let Some(key) = append.key.take() {
+            let answer = Answer { digest: key.digest, receipt };
+            self.keys.push(NewKey { segment, row: key.row.clone(), answer });
+            numbering.dedupe.put(key.row, answer, numbering.commit);
+        }
+        self.stored.push(Stored { append, receipt, lsn });
+    }
+
+    /// The commit is done: makes it readable. Returns what the index does not have yet.
+    pub(crate) fn publish(&mut self, engine: &Engine, segment: u64) -> (Changes, Vec<NewKey>) {
+        let mut changes = Changes::default();
+        for part in self.stored.chunks(PUBLISHED_TOGETHER) {
+            let publications: Vec<Publication<'_>> = part
+                .iter()
+                .map(|stored| Publication {
+                    lsn: stored.lsn,
+                    segment,
+                    conversation: stored.append.places.conversation,
+                    at: stored.receipt.at.0,
+                    recipients: &stored.append.places.recipients,
+                })
+                .collect();
+            engine.table.publish(&publications, &mut changes);
+        }
+        (changes, std::mem::take(&mut self.keys))
+    }
+
+    /// It is readable: wakes who reads, and answers.
+    pub(crate) fn answer(self, watchers: &Watchers) {
+        if watchers.any() {
+            self.wake(watchers);
+        }
+        for stored in self.stored {
+            answer(stored.append, Ok(stored.receipt));
+        }
+        for (append, result, _) in self.others {
+            answer(append, result);
+        }
+    }
+
+    fn wake(&self, watchers: &Watchers) {
+        let mut key = Vec::with_capacity(64);
+        for append in self.stored.iter().map(|stored| &stored.append) {
+            watchers.wake(&append.conversation);
+            for member in append.send.recipients.iter() {
+                key.clear();
+                key.push(b'i');
+                key.extend_from_slice(member);
+                watchers.wake(&key);
+            }
+        }
+    }
+
+    /// The commit may or may not be in the log: says so to whoever depends on it.
     pub(crate) fn failed(self, reason: &str) {
-        for settled in self.settled {
-            let result = match settled.depends && settled.result.is_ok() {
-                true => Err(Error::OutcomeUnknown { reason: reason.to_owned() }),
-                false => settled.result,
-            };
-            answer(settled.append, result);
+        let unknown = || Err(Error::OutcomeUnknown { reason: reason.to_owned() });
+        for stored in self.stored {
+            answer(stored.append, unknown());
+        }
+        for (append, result, depends) in self.others {
+            let result = if depends && result.is_ok() { unknown() } else { result };
+            answer(append, result);
         }
     }
 }
 
-fn answer(append: Append, result: Result<Receipt>) {
+fn answer(append: Box<Append>, result: Result<Receipt>) {
     // A caller that gave up is no failure.
     let _ = append.answer.send(result).is_ok();
 }
 
-/// [`TimelineId::inbox_key`] without an allocation for each.
-fn inbox_key<'k>(key: &'k mut Vec<u8>, member: &[u8]) -> &'k [u8] {
-    key.clear();
-    key.push(b'i');
-    key.extend_from_slice(member);
-    key
+/// Makes sure that all timelines of `append` are where it says: they may have left memory while
+/// it waited, or nobody has loaded them.
+fn ready(engine: &Engine, numbers: &mut Numbers, append: &mut Append) -> Result<()> {
+    // Nothing leaves memory while a commit is made, so the second look finds all.
+    for _ in 0..2 {
+        loader::places(engine, append)?;
+        let mut all = true;
+        let Places { conversation, recipients } = &mut append.places;
+        for place in std::iter::once(conversation).chain(recipients) {
+            if numbers.get(&engine.table, *place).is_none() {
+                *place = Place::NOWHERE;
+                all = false;
+            }
+        }
+        if all {
+            return Ok(());
+        }
+        engine.rosters.forget(&append.conversation);
+    }
+    unreachable!("what was loaded just now is in memory")
+}
+
+/// The next entry of the timeline at `place`, which [`ready`] has seen.
+fn next(numbers: &mut Numbers, place: Place) -> &mut Assigned {
+    let assigned = numbers.known(place);
+    assigned.latest += 1;
+    assigned
 }

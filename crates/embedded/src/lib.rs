@@ -1,28 +1,39 @@
 //! Seqline's default store: one data directory on one machine.
 //!
-//! Start at [`EmbeddedStore`], then `committer`: one thread takes everything that waits, assigns
-//! the numbers, writes one batch, syncs it once and only then answers. `docs/format.md` describes
-//! every byte on disk; `keys` is the only code that knows them.
+//! Start at [`EmbeddedStore`]. The log keeps every send once and is all that must be durable
+//! before an answer: `committer` is the one thread that numbers sends, writes them as a group,
+//! syncs once and answers. The newest entries of `timelines` are in memory; `keeper` writes older
+//! ones into the `index` behind the log, which could be made again from it. `docs/format.md`
+//! describes every byte on disk; `record` and `rows` are the only code that knows them.
 
+mod backlog;
 mod check;
+mod chunks;
 mod committer;
 mod dedupe;
-mod disk;
 mod engine;
 mod error;
 mod format;
 mod group;
-mod journal;
-mod keys;
+mod index;
+mod keeper;
+mod loader;
 mod lock;
-mod names;
+mod log;
+mod open;
 mod options;
 mod queue;
 mod read;
 mod record;
+mod recovery;
+mod resolve;
+mod rows;
+mod save;
+mod storage;
 mod store;
 mod timelines;
-mod trim;
+mod unused;
+mod varint;
 
 #[cfg(test)]
 mod tests;

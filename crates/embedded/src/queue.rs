@@ -1,11 +1,14 @@
 //! What waits for the committer: bounded by count and bytes, refused at once when full.
+//!
+//! A command whose timelines are all in memory is ready; one that needs the index first waits for
+//! a loader. Both count alike.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use seqline_core::fanout::{Digest, Outgoing};
-use seqline_core::id::TimelineId;
+use seqline_core::id::{IdempotencyKey, TimelineId};
 use seqline_core::page::Bounds;
 use seqline_core::seq::Seq;
 use seqline_core::store::Receipt;
@@ -13,41 +16,81 @@ use seqline_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::error;
+use crate::record;
+use crate::rows;
+use crate::timelines::Place;
 
 /// What one inbox entry needs in memory while it is committed.
-const RECIPIENT_BYTES: usize = 96;
+const RECIPIENT_BYTES: usize = 64;
+/// Most commands that the committer loads itself when it has nothing else to do.
+const UNLOADED_MAX: usize = 64;
 /// What a send needs beside its text.
 const SEND_BYTES: usize = 512;
 
 /// A send and who waits for its answer.
 pub(crate) struct Append {
     pub(crate) send: Outgoing,
+    /// The conversation's [`TimelineId::key`].
+    pub(crate) conversation: Vec<u8>,
+    /// Where the timelines are, as far as they are in memory.
+    pub(crate) places: Places,
     /// Present if the send has an idempotency key.
-    pub(crate) digest: Option<Digest>,
+    pub(crate) key: Option<Keyed>,
+    /// Most bytes that its frame takes.
+    pub(crate) frame_bytes: usize,
     pub(crate) answer: oneshot::Sender<Result<Receipt>>,
     /// What the queue counts for it.
     bytes: usize,
 }
 
+/// Where the timelines of a send are, or [`Place::NOWHERE`].
+pub(crate) struct Places {
+    pub(crate) conversation: Place,
+    pub(crate) recipients: Box<[Place]>,
+}
+
+/// The idempotency key of a send.
+pub(crate) struct Keyed {
+    /// Its key in the index.
+    pub(crate) row: Vec<u8>,
+    pub(crate) digest: Digest,
+    /// What the index said of it, once a loader has asked.
+    pub(crate) stored: Option<Asked>,
+}
+
+/// What the index said of an idempotency key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) answer: Option<rows::Answer>,
+    /// How far the committer had forgotten keys that are in the index by then.
+    pub(crate) forgotten: u64,
+}
+
 impl Append {
     pub(crate) fn new(send: Outgoing, answer: oneshot::Sender<Result<Receipt>>) -> Append {
-        let ids: usize = send.recipients.iter().map(<[u8]>::len).sum();
-        let bytes = SEND_BYTES + send.body.len() + ids + send.recipients.len() * RECIPIENT_BYTES;
+        let conversation = TimelineId::Conversation(send.conversation.clone()).key();
         // Hashed here, on the caller's thread, as the committer is the one place that cannot scale.
-        let digest = send.key.is_some().then(|| send.digest());
-        Append { send, digest, answer, bytes }
+        let key = send.key.as_ref().map(|key: &IdempotencyKey| Keyed {
+            row: rows::key_key(&conversation, key.as_bytes()),
+            digest: send.digest(),
+            stored: None,
+        });
+        let frame_bytes = record::bytes_max(&send, &conversation);
+        let bytes = SEND_BYTES + frame_bytes + send.recipients.len() * RECIPIENT_BYTES;
+        let places = Places { conversation: Place::NOWHERE, recipients: Box::default() };
+        Append { send, conversation, places, key, frame_bytes, answer, bytes }
     }
 }
 
 /// Work for the committer.
 pub(crate) enum Command {
-    Append(Append),
-    Trim { timeline: TimelineId, up_to: Seq, answer: oneshot::Sender<Result<Bounds>> },
+    Append(Box<Append>),
+    Trim { timeline: Vec<u8>, up_to: Seq, answer: oneshot::Sender<Result<Bounds>> },
     Close { answer: oneshot::Sender<Result<()>> },
 }
 
 impl Command {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Command::Append(append) => append.bytes,
             Command::Trim { .. } | Command::Close { .. } => SEND_BYTES,
@@ -55,7 +98,7 @@ impl Command {
     }
 
     /// Tells whoever waits that nothing was done.
-    fn refuse(self, error: Error) {
+    pub(crate) fn refuse(self, error: Error) {
         // A caller that gave up is no failure.
         let _ = match self {
             Command::Append(append) => append.answer.send(Err(error)).is_ok(),
@@ -70,13 +113,27 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Tells the committer that there is work.
     grown: Condvar,
+    /// Tells the loaders that there is work.
+    load: Condvar,
     sends_max: usize,
     bytes_max: usize,
 }
 
 #[derive(Default)]
 struct State {
+    /// Ready to be committed.
     waiting: VecDeque<Command>,
+    /// They need something from the index first.
+    unloaded: VecDeque<Command>,
+    /// Commands that loaders have in hand.
+    loading: usize,
+    /// The last command of all; it waits for those before it to be loaded.
+    close: Option<Command>,
+    /// Whether the committer waits, and so must be woken.
+    idle: bool,
+    /// Loaders that wait.
+    idle_loaders: usize,
+    /// Bytes of all that wait, loaders' hands included.
     bytes: usize,
     /// Nothing more is taken: the store is closing.
     closed: bool,
@@ -98,14 +155,20 @@ pub(crate) enum Taken {
 
 impl Queue {
     pub(crate) fn new(sends_max: usize, bytes_max: usize) -> Queue {
-        Queue { state: Mutex::default(), grown: Condvar::new(), sends_max, bytes_max }
+        Queue {
+            state: Mutex::default(),
+            grown: Condvar::new(),
+            load: Condvar::new(),
+            sends_max,
+            bytes_max,
+        }
     }
 
-    /// Puts `command` at the end.
+    /// Puts `command` at the end: of those that are `ready`, or of those to be loaded.
     ///
     /// # Errors
     /// `Overloaded` if the queue is full, `Unavailable` if the store takes nothing any more.
-    pub(crate) fn push(&self, command: Command) -> Result<()> {
+    pub(crate) fn push(&self, command: Command, ready: bool) -> Result<()> {
         let bytes = command.bytes();
         let mut state = self.lock();
         state.check()?;
@@ -118,9 +181,61 @@ impl Queue {
             return Err(Error::Overloaded { reason: "too many bytes wait for the disk" });
         }
         state.bytes += bytes;
-        state.waiting.push_back(command);
-        self.grown.notify_one();
+        match ready {
+            true => {
+                state.waiting.push_back(command);
+                self.wake(&mut state);
+            }
+            false => {
+                state.unloaded.push_back(command);
+                if state.idle {
+                    // It has nothing better to do, and nobody waits for it meanwhile.
+                    self.wake(&mut state);
+                } else if state.idle_loaders > 0 {
+                    self.load.notify_one();
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Takes up to `max` commands to load; waits for the first. `None` at the end.
+    pub(crate) fn take_unloaded(&self, max: usize) -> Option<Vec<Command>> {
+        let mut state = self.lock();
+        while state.unloaded.is_empty() {
+            if state.closed || state.poisoned.is_some() {
+                return None;
+            }
+            state.idle_loaders += 1;
+            state = self.load.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle_loaders -= 1;
+        }
+        let count = state.unloaded.len().min(max);
+        let taken: Vec<Command> = state.unloaded.drain(..count).collect();
+        state.loading += taken.len();
+        Some(taken)
+    }
+
+    /// Puts loaded commands where the committer finds them, and lets go of `gone` others, whose
+    /// callers have their answers.
+    pub(crate) fn loaded(&self, ready: Vec<Command>, gone: usize, gone_bytes: usize) {
+        let mut state = self.lock();
+        state.loading -= ready.len() + gone;
+        if let Some(reason) = state.poisoned.clone() {
+            drop(state);
+            ready.into_iter().for_each(|command| command.refuse(poisoned(&reason)));
+            return;
+        }
+        state.bytes -= gone_bytes;
+        state.waiting.extend(ready);
+        self.wake(&mut state);
+    }
+
+    /// Wakes the committer if it waits: a system call that most sends can do without.
+    fn wake(&self, state: &mut State) {
+        if std::mem::take(&mut state.idle) {
+            self.grown.notify_one();
+        }
     }
 
     /// Takes what waits, up to the given sums of deliveries and bytes but at least one command.
@@ -134,20 +249,35 @@ impl Queue {
         let mut state = self.lock();
         state.working = (0, 0);
         while state.waiting.is_empty() {
-            if state.closed || state.poisoned.is_some() {
+            if !state.unloaded.is_empty() && state.poisoned.is_none() {
+                // The loaders may have more than they can do; the caller loads what is missing.
+                let count = state.unloaded.len().min(UNLOADED_MAX);
+                let State { waiting, unloaded, .. } = &mut *state;
+                waiting.extend(unloaded.drain(..count));
+                break;
+            }
+            let loaded = state.loading == 0;
+            if loaded && let Some(close) = state.close.take() {
+                state.bytes -= close.bytes();
+                return Taken::Commands(vec![close]);
+            }
+            if loaded && state.closed || state.poisoned.is_some() {
                 return Taken::End;
             }
+            state.idle = true;
             let Some(deadline) = deadline else {
                 state = self.grown.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                state.idle = false;
                 return Taken::Nothing;
             }
             let waited = self.grown.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.idle = false;
         let (mut taken, mut deliveries, mut bytes) = (Vec::new(), 0, 0);
         while let Some(next) = state.waiting.front() {
             let next_deliveries = match next {
@@ -172,6 +302,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.grown.notify_one();
+        self.load.notify_all();
     }
 
     /// Puts the last command at the end and takes nothing more.
@@ -182,9 +313,10 @@ impl Queue {
         let mut state = self.lock();
         state.check()?;
         state.bytes += command.bytes();
-        state.waiting.push_back(command);
+        state.close = Some(command);
         state.closed = true;
         self.grown.notify_one();
+        self.load.notify_all();
         Ok(())
     }
 
@@ -195,8 +327,13 @@ impl Queue {
             state.poisoned.get_or_insert_with(|| reason.to_owned());
             state.bytes = 0;
             state.working = (0, 0);
-            std::mem::take(&mut state.waiting)
+            let mut waiting = std::mem::take(&mut state.waiting);
+            waiting.append(&mut state.unloaded);
+            waiting.extend(state.close.take());
+            waiting
         };
+        self.grown.notify_one();
+        self.load.notify_all();
         for command in waiting {
             command.refuse(poisoned(reason));
         }
@@ -238,6 +375,7 @@ impl State {
     }
 
     fn load(&self) -> (usize, usize) {
-        (self.waiting.len() + self.working.0, self.bytes + self.working.1)
+        let waiting = self.waiting.len() + self.unloaded.len() + self.loading;
+        (waiting + self.working.0, self.bytes + self.working.1)
     }
 }

@@ -1,228 +1,229 @@
-//! Reading pages and bounds: everything from one snapshot, so a page is one moment.
+//! Reading pages and bounds: the newest entries from memory, older ones from the index, the
+//! messages from the log.
 
-use fjall::{Readable as _, Snapshot};
 use seqline_core::Result;
-use seqline_core::id::{ConversationId, TimelineId};
-use seqline_core::message::Message;
+use seqline_core::id::TimelineId;
 use seqline_core::page::{Bounds, Direction, Entry, Page, Read};
 use seqline_core::seq::Seq;
 
 use crate::engine::Engine;
 use crate::error;
-use crate::keys::{self, TimelineNumber};
-use crate::{record, timelines, trim};
+use crate::log::{self, Lsn, ReadError};
+use crate::record;
+use crate::rows;
+use crate::timelines::{self, Tail};
 
-/// How many messages of an inbox are fetched before the bytes are looked at again: with the
-/// largest default bodies that is 16 MiB.
+/// How many messages are fetched before the bytes are looked at again: with the largest default
+/// bodies that is 16 MiB.
 const FETCH_ENTRIES: usize = 64;
+/// Pages of more entries are read by a thread that may take its time.
+const AT_ONCE_MAX: u64 = 256;
+/// How often a page is begun again because a trim took away what it was reading.
+const TRIES: usize = 5;
 
-/// Where a message is: its conversation's number and its seq there.
-type Place = (TimelineNumber, Seq);
+/// Reads one page if all of it is in memory and it is not large. Never waits for the disk.
+pub(crate) fn page_at_once(engine: &Engine, read: &Read) -> Option<Result<Page>> {
+    let key = read.timeline.key();
+    let reading = engine.table.read(&key, |tail| Reading::of(tail, tail.first, read))?;
+    let Bounds { first, latest } = reading.bounds;
+    // Of others only the index knows everything.
+    if first == Seq::ZERO || latest == Seq::ZERO {
+        return None;
+    }
+    let refs = match reading.low < reading.base.min(reading.high + 1) {
+        true => timelines::cached_refs(
+            engine,
+            &key,
+            reading.low,
+            reading.base.min(reading.high + 1) - 1,
+        )?,
+        false => Vec::new(),
+    };
+    if reading.high.saturating_sub(reading.low) >= AT_ONCE_MAX {
+        return None;
+    }
+    let page = reading.fill(engine, read, refs, &|lsns| engine.segments.try_read_many(lsns));
+    page.transpose()
+}
 
 /// Reads one page.
 pub(crate) fn page(engine: &Engine, read: &Read) -> Result<Page> {
-    let snapshot = engine.snapshot();
-    let empty = |bounds| Page { entries: Vec::new(), bounds, epoch: engine.epoch, more: false };
-    let Some(number) = engine.number(&snapshot, &read.timeline.key())? else {
-        return Ok(empty(Bounds::EMPTY));
-    };
-    let bounds = bounds_of(engine, &snapshot, &read.timeline, number)?;
-    let low = read.after.next().max(bounds.first);
-    let high = read.until.min(bounds.latest);
-    // `next` stops at the largest seq, which is then not above the cursor.
-    if low > high || low <= read.after {
-        return Ok(empty(bounds));
+    let key = read.timeline.key();
+    let mut tries = TRIES;
+    loop {
+        let begun = Reading::begin(engine, read, &key)?;
+        match begun.finish(engine, read, &key) {
+            Err(error) => {
+                tries -= 1;
+                let first = bounds_of(engine, &key)?.first;
+                if first <= begun.bounds.first || tries == 0 {
+                    return Err(error);
+                }
+            }
+            page => return page,
+        }
     }
-    let mut reader = Reader { engine, snapshot, read, number, bytes: 0, entries: Vec::new() };
-    match &read.timeline {
-        TimelineId::Inbox(_) => reader.inbox(low, high)?,
-        TimelineId::Conversation(id) => reader.conversation(id, low, high)?,
-    }
-    let wanted = high.get() - low.get() + 1;
-    let more = (reader.entries.len() as u64) < wanted;
-    Ok(Page { entries: reader.entries, bounds, epoch: engine.epoch, more })
 }
 
-/// The bounds of many timelines at one moment.
+/// The bounds of many timelines.
 pub(crate) fn bounds(engine: &Engine, timelines: &[TimelineId]) -> Result<Vec<Bounds>> {
-    let snapshot = engine.snapshot();
-    let one = |timeline: &TimelineId| match engine.number(&snapshot, &timeline.key())? {
-        Some(number) => bounds_of(engine, &snapshot, timeline, number),
-        None => Ok(Bounds::EMPTY),
-    };
-    timelines.iter().map(one).collect()
+    timelines.iter().map(|timeline| bounds_of(engine, &timeline.key())).collect()
 }
 
-fn bounds_of(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    timeline: &TimelineId,
-    number: TimelineNumber,
-) -> Result<Bounds> {
-    let latest = timelines::latest(engine, snapshot, timeline, number)?;
-    Ok(Bounds { first: trim::first(engine, snapshot, number)?, latest })
+fn bounds_of(engine: &Engine, key: &[u8]) -> Result<Bounds> {
+    if let Some(place) = engine.table.find(key) {
+        let bounds = engine.bounds_at(key, place)?;
+        if bounds.latest != Seq::ZERO {
+            return Ok(bounds);
+        }
+    }
+    Ok(timelines::head(&engine.index, key)?.map_or(Bounds::EMPTY, |head| Bounds {
+        first: Seq::new(head.first),
+        latest: Seq::new(head.latest),
+    }))
 }
 
-/// A page in the making.
-struct Reader<'a> {
-    engine: &'a Engine,
-    snapshot: Snapshot,
-    read: &'a Read,
-    number: TimelineNumber,
-    bytes: usize,
-    entries: Vec<Entry>,
-}
-
-impl Reader<'_> {
-    /// Fills the page with the entries from `low` to `high` of a conversation.
-    fn conversation(&mut self, id: &ConversationId, low: Seq, high: Seq) -> Result<()> {
-        let range = keys::entry(self.number, low)..=keys::entry(self.number, high);
-        let rows = self.snapshot.range(&self.engine.messages, range);
-        let mut seqs = Seqs::new(self.read.direction, low, high);
-        for row in in_direction(self.read.direction, rows) {
-            if self.entries.len() >= self.read.entries_max {
-                return Ok(());
-            }
-            let (key, value) = row.into_inner().map_err(error::engine)?;
-            let seq = self.expect(&key, &mut seqs)?;
-            let message = self.message(id, seq, &key, &value)?;
-            if !self.push(seq, message) {
-                return Ok(());
-            }
-        }
-        self.at_end(&mut seqs)
-    }
-
-    /// Fills the page with the entries from `low` to `high` of an inbox.
-    fn inbox(&mut self, low: Seq, high: Seq) -> Result<()> {
-        let range = keys::entry(self.number, low)..=keys::entry(self.number, high);
-        let rows = self.snapshot.range(&self.engine.inbox, range);
-        let mut seqs = Seqs::new(self.read.direction, low, high);
-        let mut places = Vec::with_capacity(FETCH_ENTRIES);
-        let mut left = self.read.entries_max;
-        for row in in_direction(self.read.direction, rows).take(left) {
-            let (key, value) = row.into_inner().map_err(error::engine)?;
-            let seq = self.expect(&key, &mut seqs)?;
-            let place = keys::decode_entry(&value)
-                .ok_or_else(|| self.corrupt(seq, "the reference is cut off"))?;
-            places.push((seq, place));
-            left -= 1;
-            if places.len() == FETCH_ENTRIES && !self.fetch(&mut places)? {
-                return Ok(());
-            }
-        }
-        if self.fetch(&mut places)? && left > 0 {
-            return self.at_end(&mut seqs);
-        }
-        Ok(())
-    }
-
-    /// Fetches the messages at `places` and adds them to the page; says whether it has room.
-    fn fetch(&mut self, places: &mut Vec<(Seq, Place)>) -> Result<bool> {
-        // In the order of their keys, so that neighbours come from the same blocks.
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_unstable_by_key(|index| places[*index].1);
-        let mut messages: Vec<Option<Message>> = vec![None; places.len()];
-        for index in order {
-            let (seq, (conversation, message_seq)) = places[index];
-            let key = keys::entry(conversation, message_seq);
-            let row = self.snapshot.get(&self.engine.messages, key).map_err(error::engine)?;
-            let value = row.ok_or_else(|| self.corrupt(seq, "its message is missing"))?;
-            let id = self.engine.conversation(&self.snapshot, conversation)?;
-            messages[index] = Some(self.message(&id, message_seq, &key, &value)?);
-        }
-        for ((seq, _), message) in places.drain(..).zip(messages).collect::<Vec<_>>() {
-            let Some(message) = message else { continue };
-            if !self.push(seq, message) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Adds an entry unless the page is full; the first one fits however large it is.
-    fn push(&mut self, seq: Seq, message: Message) -> bool {
-        let bytes = self.bytes.saturating_add(message.body.len());
-        if bytes > self.read.bytes_max && !self.entries.is_empty() {
-            return false;
-        }
-        self.bytes = bytes;
-        self.entries.push(Entry { seq, message });
-        true
-    }
-
-    fn message(
-        &self,
-        conversation: &ConversationId,
-        seq: Seq,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<Message> {
-        let timeline = || TimelineId::Conversation(conversation.clone());
-        let record = record::decode(key, value)
-            .map_err(|detail| error::corrupt(&timeline(), seq, detail))?;
-        Ok(Message {
-            id: record.id,
-            conversation: conversation.clone(),
-            seq,
-            sender: record.sender,
-            at: record.at,
-            body: record.body,
-        })
-    }
-
-    /// The seq in `key`, which must be the next one: a hole is never passed over in silence.
-    fn expect(&self, key: &[u8], seqs: &mut Seqs) -> Result<Seq> {
-        let wanted = seqs.next();
-        let found = keys::decode_entry(key).map(|(_, seq)| seq);
-        match (found, wanted) {
-            (Some(found), Some(wanted)) if found == wanted => Ok(found),
-            (_, wanted) => Err(self.corrupt(wanted.unwrap_or_default(), "the entry is missing")),
-        }
-    }
-
-    /// The rows have ended: so must the seqs.
-    fn at_end(&self, seqs: &mut Seqs) -> Result<()> {
-        match seqs.next() {
-            Some(seq) => Err(self.corrupt(seq, "the entry is missing")),
-            None => Ok(()),
-        }
-    }
-
-    fn corrupt(&self, seq: Seq, detail: &str) -> seqline_core::Error {
-        error::corrupt(&self.read.timeline, seq, detail)
-    }
-}
-
-/// The seqs from `low` to `high`, from the end that the direction begins with.
-struct Seqs {
-    backward: bool,
+/// A page in the making: what is wanted of the timeline, and what memory had of it.
+struct Reading {
+    bounds: Bounds,
+    /// The positions wanted, at most as many as the page may have.
     low: u64,
-    /// One past the highest.
-    end: u64,
+    high: u64,
+    /// Whether there are more between the bounds asked for.
+    more: bool,
+    /// What is known from the index, if it was asked.
+    head: Option<rows::Head>,
+    /// The position of the first of `refs`; those before are in the index.
+    base: u64,
+    refs: Vec<u64>,
 }
 
-impl Seqs {
-    fn new(direction: Direction, low: Seq, high: Seq) -> Seqs {
-        Seqs { backward: direction == Direction::Backward, low: low.get(), end: high.get() + 1 }
+impl Reading {
+    fn begin(engine: &Engine, read: &Read, key: &[u8]) -> Result<Reading> {
+        let kept = engine.table.read(key, |tail| Reading::of(tail, tail.first, read));
+        let Some(mut reading) = kept.filter(|reading| reading.bounds.latest != Seq::ZERO) else {
+            return Reading::stored(engine, read, key);
+        };
+        if reading.bounds.first != Seq::ZERO && reading.low >= reading.base {
+            return Ok(reading);
+        }
+        // Entries that memory does not have, or a replayed timeline whose oldest entry only the
+        // index knows.
+        let head = timelines::head(&engine.index, key)?;
+        if reading.bounds.first == Seq::ZERO {
+            let first = head.as_ref().map_or(1, |head| head.first);
+            let kept =
+                engine.table.read(key, |tail| Reading::of(tail, tail.first.max(first), read));
+            reading = match kept {
+                Some(reading) => reading,
+                None => return Reading::stored(engine, read, key),
+            };
+        }
+        Ok(Reading { head, ..reading })
     }
 
-    fn next(&mut self) -> Option<Seq> {
-        if self.low >= self.end {
-            return None;
+    /// Of a timeline that is not in memory.
+    fn stored(engine: &Engine, read: &Read, key: &[u8]) -> Result<Reading> {
+        let head = timelines::head(&engine.index, key)?;
+        let tail = head.clone().map_or_else(Tail::new, Tail::stored);
+        Ok(Reading { head, ..Reading::of(&tail, tail.first, read) })
+    }
+
+    fn of(tail: &Tail, first: u64, read: &Read) -> Reading {
+        let bounds = Bounds { first: Seq::new(first), latest: Seq::new(tail.latest) };
+        let low = read.after.next().max(bounds.first).get();
+        let mut low = low.max(1);
+        let mut high = read.until.min(bounds.latest).get();
+        // `next` stops at the largest seq, which is then not above the cursor.
+        if low <= read.after.get() {
+            high = low - 1;
         }
-        if self.backward {
-            self.end -= 1;
-            return Some(Seq::new(self.end));
+        let max = read.entries_max as u64;
+        let more = high >= low && high - low >= max;
+        if more {
+            match read.direction {
+                Direction::Forward => high = low + max - 1,
+                Direction::Backward => low = high + 1 - max,
+            }
         }
-        self.low += 1;
-        Some(Seq::new(self.low - 1))
+        let (base, refs) = tail.range(low, high);
+        Reading { bounds, low, high, more, head: None, base, refs: refs.to_vec() }
+    }
+
+    /// Gets the references that memory does not have, then the messages.
+    fn finish(&self, engine: &Engine, read: &Read, key: &[u8]) -> Result<Page> {
+        let mut refs = Vec::new();
+        if self.low <= self.high && self.low < self.base {
+            let high = self.high.min(self.base - 1);
+            refs = timelines::stored_refs(engine, key, self.head.as_ref(), self.low, high)?;
+        }
+        let page = self.fill(engine, read, refs, &|lsns| Some(engine.segments.read_many(lsns)))?;
+        Ok(page.expect("a read that waits has everything"))
+    }
+
+    /// Gets the messages. `refs` are those before the ones in memory; `None` if `messages` does
+    /// not have one.
+    fn fill(
+        &self,
+        engine: &Engine,
+        read: &Read,
+        mut refs: Vec<u64>,
+        messages: &Messages<'_>,
+    ) -> Result<Option<Page>> {
+        let mut page =
+            Page { entries: Vec::new(), bounds: self.bounds, epoch: engine.epoch, more: self.more };
+        if self.low > self.high {
+            return Ok(Some(page));
+        }
+        refs.extend_from_slice(&self.refs[..]);
+        let mut places: Vec<(u64, u64)> = (self.low..=self.high).zip(refs).collect();
+        if read.direction == Direction::Backward {
+            places.reverse();
+        }
+        page.entries.reserve_exact(places.len());
+        let mut bytes = 0;
+        for part in places.chunks(FETCH_ENTRIES) {
+            let lsns: Vec<Lsn> = part.iter().map(|(_, lsn)| Lsn::from_raw(*lsn)).collect();
+            let Some(frames) = messages(&lsns) else { return Ok(None) };
+            for ((seq, _), frame) in part.iter().zip(frames) {
+                let entry = entry(&read.timeline, Seq::new(*seq), frame)?;
+                bytes += entry.message.body.len();
+                // The first entry comes however large it is.
+                if bytes > read.bytes_max && !page.entries.is_empty() {
+                    page.more = true;
+                    return Ok(Some(page));
+                }
+                page.entries.push(entry);
+            }
+        }
+        Ok(Some(page))
     }
 }
 
-fn in_direction(direction: Direction, rows: fjall::Iter) -> Box<dyn Iterator<Item = fjall::Guard>> {
-    match direction {
-        Direction::Forward => Box::new(rows),
-        Direction::Backward => Box::new(rows.rev()),
+/// Gets the frames at some places; `None` if that is not possible now.
+type Messages<'a> = dyn Fn(&[Lsn]) -> Option<Vec<Frame>> + 'a;
+
+/// A frame as the log gives it.
+type Frame = std::result::Result<log::Head, ReadError>;
+
+/// The entry at `seq`, whose message is in `frame`.
+fn entry(timeline: &TimelineId, seq: Seq, frame: Frame) -> Result<Entry> {
+    let frame = frame.map_err(|e| match e {
+        ReadError::Io(e) => error::unavailable(format!("the log cannot be read: {e}")),
+        ReadError::Damaged { detail } => error::corrupt(timeline, seq, detail),
+        ReadError::Gone => error::corrupt(timeline, seq, "its segment of the log is gone"),
+    })?;
+    let message = match frame.kind {
+        record::SEND => record::message(&frame.head),
+        _ => None,
+    };
+    let message = message.ok_or_else(|| error::corrupt(timeline, seq, "it is no message"))?;
+    let whose = match timeline {
+        TimelineId::Conversation(id) => message.conversation == *id && message.seq == seq,
+        TimelineId::Inbox(_) => true,
+    };
+    match whose {
+        true => Ok(Entry { seq, message }),
+        false => Err(error::corrupt(timeline, seq, "it leads to another message")),
     }
 }

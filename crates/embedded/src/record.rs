@@ -1,109 +1,324 @@
-//! The row of a message: a checksum over key and value, then id, time, sender and body.
+//! What the log's frames hold: a send, or a trim. Bytes only; the log knows where they are.
+//!
+//! A send's head is what a reader of the message needs, its rest is who received it. Names in the
+//! rest are written once per segment and referred to by number after that, so a segment can be
+//! read from its own start without anything else.
 
 use bytes::Bytes;
 use seqline_core::clock::UnixMillis;
-use seqline_core::id::{MemberId, MessageId, Text};
-use seqline_core::message::Body;
+use seqline_core::fanout::{Digest, Outgoing};
+use seqline_core::id::{ConversationId, MemberId, MessageId, Text, TimelineId};
+use seqline_core::message::{Body, Message};
+use seqline_core::seq::Seq;
 
-use crate::keys::ENTRY_BYTES;
+use crate::varint;
 
-const CHECKSUM: usize = 4;
-/// Checksum, message id, time, length of the sender's id.
-const HEAD_BYTES: usize = CHECKSUM + 16 + 8 + 2;
+/// The kind of a frame that holds a send.
+pub(crate) const SEND: u8 = 1;
+/// The kind of a frame that holds a trim.
+pub(crate) const TRIM: u8 = 2;
 
-/// A message without its place, which its key has.
+/// Who sent a message, beside the members of its conversation.
+const SENDER_NONE: u8 = 0;
+const SENDER_LOW: u8 = 1;
+const SENDER_HIGH: u8 = 2;
+const SENDER_NAMED: u8 = 3;
+
+/// Id, time, kind of sender: before everything of varying length.
+const FIXED_BYTES: usize = 16 + 8 + 1;
+
+/// Most bytes the head and rest of `send` can take together.
+pub(crate) fn bytes_max(send: &Outgoing, conversation: &[u8]) -> usize {
+    let ids: usize = send.recipients.iter().map(<[u8]>::len).sum();
+    let each = send.recipients.len() * 3 * varint::BYTES_MAX;
+    let sender = send.sender.as_ref().map_or(0, |s| s.as_bytes().len());
+    let key = send.key.as_ref().map_or(0, |k| k.as_bytes().len() + size_of::<Digest>());
+    FIXED_BYTES + conversation.len() + sender + send.body.len() + ids + each + key + 64
+}
+
+/// Writes the head of a send: all but its recipients.
+pub(crate) fn put_head(
+    out: &mut Vec<u8>,
+    send: &Outgoing,
+    conversation: &[u8],
+    seq: Seq,
+    at: UnixMillis,
+) {
+    out.extend_from_slice(&send.id.0.to_le_bytes());
+    out.extend_from_slice(&at.0.to_le_bytes());
+    let (kind, named) = sender_kind(send);
+    out.push(kind);
+    varint::put(out, seq.get());
+    varint::put_bytes(out, conversation);
+    if let Some(named) = named {
+        varint::put_bytes(out, named.as_bytes());
+    }
+    out.extend_from_slice(send.body.as_bytes());
+}
+
+fn sender_kind(send: &Outgoing) -> (u8, Option<&MemberId>) {
+    match (&send.sender, &send.conversation) {
+        (None, _) => (SENDER_NONE, None),
+        (Some(sender), ConversationId::Direct(low, _)) if sender == low => (SENDER_LOW, None),
+        (Some(sender), ConversationId::Direct(_, high)) if sender == high => (SENDER_HIGH, None),
+        (Some(sender), _) => (SENDER_NAMED, Some(sender)),
+    }
+}
+
+/// Begins the rest of a send: its idempotency key, then how many recipients follow.
+pub(crate) fn put_rest(out: &mut Vec<u8>, key: Option<(&[u8], &Digest)>, recipients: usize) {
+    match key {
+        Some((key, digest)) => {
+            varint::put_bytes(out, key);
+            out.extend_from_slice(&digest.0);
+        }
+        None => varint::put(out, 0),
+    }
+    varint::put(out, recipients as u64);
+}
+
+/// Adds a recipient by its name, which has this number in the segment from here on.
+pub(crate) fn put_named(out: &mut Vec<u8>, number: u32, member: &[u8], seq: Seq) {
+    varint::put(out, 0);
+    varint::put(out, u64::from(number));
+    varint::put_bytes(out, member);
+    varint::put(out, seq.get());
+}
+
+/// Adds a recipient by the number its name got in the segment.
+pub(crate) fn put_numbered(out: &mut Vec<u8>, number: u32, seq: Seq) {
+    varint::put(out, u64::from(number) + 1);
+    varint::put(out, seq.get());
+}
+
+/// The head of a send, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct Head<'a> {
     pub(crate) id: MessageId,
     pub(crate) at: UnixMillis,
-    pub(crate) sender: Option<MemberId>,
-    pub(crate) body: Body,
+    pub(crate) seq: Seq,
+    /// The conversation's [`TimelineId::key`].
+    pub(crate) conversation: &'a [u8],
+    sender: Sender<'a>,
+    pub(crate) body: &'a [u8],
 }
 
-/// The value under `key`.
-pub(crate) fn encode(key: &[u8; ENTRY_BYTES], record: &Record) -> Vec<u8> {
-    let sender = record.sender.as_ref().map_or(&[][..], MemberId::as_bytes);
-    let length = u16::try_from(sender.len()).expect("an id is far shorter than 64 KiB");
-    let mut value = Vec::with_capacity(HEAD_BYTES + sender.len() + record.body.len());
-    value.extend_from_slice(&[0; CHECKSUM]);
-    value.extend_from_slice(&record.id.0.to_be_bytes());
-    value.extend_from_slice(&record.at.0.to_be_bytes());
-    value.extend_from_slice(&length.to_be_bytes());
-    value.extend_from_slice(sender);
-    value.extend_from_slice(record.body.as_str().as_bytes());
-    let checksum = checksum(key, &value[CHECKSUM..]);
-    value[..CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
-    value
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender<'a> {
+    None,
+    Low,
+    High,
+    Named(&'a [u8]),
 }
 
-/// The message in the row `key`, `value`.
-///
-/// # Errors
-/// What does not hold, printable.
-pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Record, &'static str> {
-    let (head, rest) = value.split_at_checked(HEAD_BYTES).ok_or("the row is too short")?;
-    let stored = u32::from_be_bytes(head[..CHECKSUM].try_into().map_err(|_| "no checksum")?);
-    if stored != checksum(key, &value[CHECKSUM..]) {
-        return Err("the checksum does not match");
+impl<'a> Head<'a> {
+    /// `None` if the bytes are no head of a send.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Option<Head<'a>> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let (at, rest) = rest.split_first_chunk::<8>()?;
+        let (kind, mut rest) = rest.split_first()?;
+        let seq = Seq::new(varint::take(&mut rest)?);
+        let conversation = varint::take_bytes(&mut rest)?;
+        let sender = match *kind {
+            SENDER_NONE => Sender::None,
+            SENDER_LOW => Sender::Low,
+            SENDER_HIGH => Sender::High,
+            SENDER_NAMED => Sender::Named(varint::take_bytes(&mut rest)?),
+            _ => return None,
+        };
+        Some(Head {
+            id: MessageId(u128::from_le_bytes(*id)),
+            at: UnixMillis(u64::from_le_bytes(*at)),
+            seq,
+            conversation,
+            sender,
+            body: rest,
+        })
     }
-    let id = u128::from_be_bytes(head[4..20].try_into().map_err(|_| "no id")?);
-    let at = u64::from_be_bytes(head[20..28].try_into().map_err(|_| "no time")?);
-    let length = usize::from(u16::from_be_bytes([head[28], head[29]]));
-    let (sender, body) = rest.split_at_checked(length).ok_or("the sender is cut off")?;
-    let sender = match sender {
-        [] => None,
-        id => Some(member(id).ok_or("the sender is no id")?),
+}
+
+/// The message in the head of a send. It shares `bytes`.
+pub(crate) fn message(bytes: &Bytes) -> Option<Message> {
+    let head = Head::decode(bytes)?;
+    let slice = |part: &[u8]| bytes.slice_ref(part);
+    let conversation = conversation(&slice(head.conversation))?;
+    let sender = match (head.sender, &conversation) {
+        (Sender::None, _) => None,
+        (Sender::Low, ConversationId::Direct(low, _)) => Some(low.clone()),
+        (Sender::High, ConversationId::Direct(_, high)) => Some(high.clone()),
+        (Sender::Named(id), _) => Some(MemberId::new("sender", Text::new(slice(id))?).ok()?),
+        _ => return None,
     };
-    // A copy: a slice would keep a whole block of the storage engine in memory.
-    let body = Body::from_stored(Bytes::copy_from_slice(body)).ok_or("the body is not UTF-8")?;
-    Ok(Record { id: MessageId(id), at: UnixMillis(at), sender, body })
+    Some(Message {
+        id: head.id,
+        conversation,
+        seq: head.seq,
+        sender,
+        at: head.at,
+        body: Body::from_stored(slice(head.body))?,
+    })
 }
 
-fn member(id: &[u8]) -> Option<MemberId> {
-    MemberId::new("sender", Text::new(Bytes::copy_from_slice(id))?).ok()
+fn conversation(key: &Bytes) -> Option<ConversationId> {
+    match TimelineId::from_shared_key(key)? {
+        TimelineId::Conversation(id) => Some(id),
+        TimelineId::Inbox(_) => None,
+    }
 }
 
-fn checksum(key: &[u8], rest: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(key), rest)
+/// Who received a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipient<'a> {
+    /// By name, which has this number in the segment from here on.
+    Named(u32, &'a [u8]),
+    /// By the number its name got in the segment.
+    Numbered(u32),
+}
+
+/// The rest of a send, decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Rest<'a> {
+    pub(crate) key: Option<(&'a [u8], Digest)>,
+    pub(crate) count: usize,
+    left: &'a [u8],
+}
+
+impl<'a> Rest<'a> {
+    /// `None` if the bytes do not begin as the rest of a send does.
+    pub(crate) fn decode(mut bytes: &'a [u8]) -> Option<Rest<'a>> {
+        let key = varint::take_bytes(&mut bytes)?;
+        let key = match key {
+            [] => None,
+            key => {
+                let (digest, rest) = bytes.split_first_chunk::<32>()?;
+                bytes = rest;
+                Some((key, Digest(*digest)))
+            }
+        };
+        let count = usize::try_from(varint::take(&mut bytes)?).ok()?;
+        Some(Rest { key, count, left: bytes })
+    }
+
+    /// The recipients with their seqs; `None` in place of one that cannot be read, and nothing
+    /// after it.
+    pub(crate) fn recipients(
+        &self,
+    ) -> impl Iterator<Item = Option<(Recipient<'a>, Seq)>> + use<'a> {
+        let (mut left, mut count) = (self.left, self.count);
+        std::iter::from_fn(move || {
+            count = count.checked_sub(1)?;
+            let one = recipient(&mut left);
+            if one.is_none() {
+                count = 0;
+            }
+            Some(one)
+        })
+    }
+}
+
+fn recipient<'a>(left: &mut &'a [u8]) -> Option<(Recipient<'a>, Seq)> {
+    let who = match varint::take(left)? {
+        0 => {
+            let number = u32::try_from(varint::take(left)?).ok()?;
+            Recipient::Named(number, varint::take_bytes(left)?)
+        }
+        number => Recipient::Numbered(u32::try_from(number - 1).ok()?),
+    };
+    Some((who, Seq::new(varint::take(left)?)))
+}
+
+/// The head of a trim: the timeline's key, and its oldest entry from now on.
+pub(crate) fn put_trim(out: &mut Vec<u8>, timeline: &[u8], first: Seq) {
+    varint::put(out, first.get());
+    out.extend_from_slice(timeline);
+}
+
+/// What [`put_trim`] wrote.
+pub(crate) fn decode_trim(mut bytes: &[u8]) -> Option<(&[u8], Seq)> {
+    let first = Seq::new(varint::take(&mut bytes)?);
+    Some((bytes, first))
 }
 
 #[cfg(test)]
 mod tests {
-    use seqline_core::seq::Seq;
+    use seqline_core::fanout::Members;
+    use seqline_core::id::{GroupId, IdempotencyKey};
 
     use super::*;
-    use crate::keys;
 
-    fn record(sender: Option<&str>) -> Record {
-        Record {
-            id: MessageId(7 << 80),
-            at: UnixMillis(1_700_000_000_000),
-            sender: sender.map(|id| MemberId::new("from", id).unwrap()),
-            body: Body::new("{\"a\":  \"吃\"}", 100).unwrap(),
-        }
+    fn member(id: &str) -> MemberId {
+        MemberId::new("member", id).unwrap()
+    }
+
+    fn sends() -> Vec<Outgoing> {
+        let body = || Body::new("{\"a\":  \"吃\"}", 100).unwrap();
+        let key = Some(IdempotencyKey::new("key").unwrap());
+        let to = Members::new("to", ["x", "吃", "z"], 3).unwrap();
+        let group = GroupId::new("group", "g").unwrap();
+        let mut named =
+            Outgoing::group(MessageId(7 << 80), group.clone(), to.clone(), body(), None);
+        named.sender = Some(member("w"));
+        vec![
+            Outgoing::direct(MessageId(1), member("a"), member("b"), body(), key),
+            Outgoing::direct(MessageId(2), member("b"), member("a"), body(), None),
+            Outgoing::direct(MessageId(3), member("a"), member("a"), body(), None),
+            Outgoing::group(MessageId(4), group, to, body(), None),
+            named,
+        ]
+    }
+
+    fn head(send: &Outgoing) -> Vec<u8> {
+        let mut out = Vec::new();
+        let key = TimelineId::Conversation(send.conversation.clone()).key();
+        put_head(&mut out, send, &key, Seq::new(300), UnixMillis(1_700_000_000_000));
+        out
     }
 
     #[test]
     fn a_message_comes_back_as_it_was() {
-        let key = keys::entry(3, Seq::new(9));
-        for sender in [None, Some("a"), Some("吃")] {
-            let value = encode(&key, &record(sender));
-            assert_eq!(decode(&key, &value).unwrap(), record(sender));
+        for send in sends() {
+            let expected = Message {
+                id: send.id,
+                conversation: send.conversation.clone(),
+                seq: Seq::new(300),
+                sender: send.sender.clone(),
+                at: UnixMillis(1_700_000_000_000),
+                body: send.body.clone(),
+            };
+            assert_eq!(message(&Bytes::from(head(&send))), Some(expected));
         }
     }
 
     #[test]
-    fn any_flipped_bit_and_any_other_place_are_noticed() {
-        let key = keys::entry(3, Seq::new(9));
-        let value = encode(&key, &record(Some("a")));
-        for bit in 0..value.len() * 8 {
-            let mut broken = value.clone();
-            broken[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&key, &broken).is_err(), "bit {bit}");
+    fn recipients_come_back_by_name_and_by_number() {
+        let mut out = Vec::new();
+        put_rest(&mut out, Some((b"key", &Digest([7; 32]))), 2);
+        put_named(&mut out, 5, b"ann", Seq::new(1));
+        put_numbered(&mut out, 700, Seq::new(u64::MAX));
+        let rest = Rest::decode(&out).unwrap();
+        assert_eq!(rest.key, Some((&b"key"[..], Digest([7; 32]))));
+        let expected = [
+            Some((Recipient::Named(5, b"ann"), Seq::new(1))),
+            Some((Recipient::Numbered(700), Seq::new(u64::MAX))),
+        ];
+        assert!(rest.recipients().eq(expected));
+        let cut = Rest::decode(&out[..out.len() - 1]).unwrap();
+        assert!(cut.recipients().eq([expected[0], None]));
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoders_panic() {
+        for send in sends() {
+            let whole = head(&send);
+            for end in 0..whole.len() {
+                let _ = message(&Bytes::copy_from_slice(&whole[..end]));
+            }
+            for bit in 0..whole.len() * 8 {
+                let mut broken = whole.clone();
+                broken[bit / 8] ^= 1 << (bit % 8);
+                let _ = message(&Bytes::from(broken));
+            }
         }
-        assert!(decode(&keys::entry(3, Seq::new(8)), &value).is_err());
-        for length in 0..value.len() {
-            assert!(decode(&key, &value[..length]).is_err(), "{length} bytes");
-        }
+        assert_eq!(decode_trim(&[0x80]), None);
     }
 }

@@ -1,6 +1,5 @@
 //! The store as the port wants it: sends go to the committer, reads to threads of their own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -15,14 +14,17 @@ use seqline_core::{Error, Result};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::committer::{Committer, DEFECT};
-use crate::dedupe::Dedupe;
-use crate::disk::{Disk, RealDisk};
+use crate::dedupe::{Dedupe, Forgotten};
 use crate::engine::Engine;
 use crate::error::{self, OpenError};
-use crate::options::Options;
+use crate::group::Numbering;
+use crate::keeper::Keeper;
+use crate::open::{self, Opened};
+use crate::options::{Options, Tuning};
 use crate::queue::{Append, Command, Queue};
-use crate::timelines::Tails;
-use crate::{check, read};
+use crate::resolve::resolve;
+use crate::storage::{Disk, RealDisk};
+use crate::{check, loader, read};
 
 /// Reads at the same time: enough to keep a disk busy. More wait their turn, in order.
 const READS_MAX: u32 = 32;
@@ -36,11 +38,11 @@ struct Shared {
     queue: Arc<Queue>,
     watchers: Arc<Watchers>,
     reads: Arc<Semaphore>,
-    stored_bytes: Arc<AtomicU64>,
+    forgotten: Forgotten,
     epoch: Epoch,
-    /// `None` once closed. Whoever reads holds it until done.
+    /// `None` once closed. Whoever uses it holds it until done.
     engine: RwLock<Option<Arc<Engine>>>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl EmbeddedStore {
@@ -54,47 +56,73 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> std::result::Result<EmbeddedStore, OpenError> {
-        EmbeddedStore::open_on(&options, clock, &*entropy, Box::new(RealDisk))
+        let tuning = Tuning::of(&options);
+        EmbeddedStore::open_on(&options, clock, entropy, Arc::new(RealDisk), tuning)
     }
 
-    /// [`EmbeddedStore::open`] with a disk of the caller's.
+    /// [`EmbeddedStore::open`] with a disk for the log and sizes of the caller's.
+    #[expect(clippy::needless_pass_by_value, reason = "an opened store owns what it was given")]
     pub(crate) fn open_on(
         options: &Options,
         clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-        disk: Box<dyn Disk>,
+        entropy: Arc<dyn Entropy>,
+        disk: Arc<dyn Disk>,
+        tuning: Tuning,
     ) -> std::result::Result<EmbeddedStore, OpenError> {
-        let engine = Arc::new(Engine::open(options, entropy)?);
-        let tails = Tails::new(&engine, options.memory() / 8)
-            .map_err(|e| OpenError::damaged(&engine.dir, e.to_string()))?;
+        let Opened { engine, log, names, keys } = open::open(options, &entropy, disk, tuning)?;
+        let engine = Arc::new(engine);
         let queue = Arc::new(Queue::new(options.queue_sends_max, options.queue_bytes_max));
         let watchers = Arc::new(Watchers::new());
-        let stored_bytes = Arc::new(AtomicU64::new(engine.db.disk_space().unwrap_or(0)));
+        let forgotten = Forgotten::default();
+        let window = options.idempotency_window;
+        let dedupe = Dedupe::new(window, tuning.generation_keys, forgotten.clone(), keys);
+        let failed = OpenError::io("start the threads of", &options.dir);
         let committer = Committer {
             engine: Arc::clone(&engine),
             queue: Arc::clone(&queue),
             watchers: Arc::clone(&watchers),
-            clock,
-            disk,
-            tails,
-            dedupe: Dedupe::new(options.idempotency_window),
-            stored_bytes: Arc::clone(&stored_bytes),
+            clock: Arc::clone(&clock),
+            log,
+            numbering: Numbering::new(dedupe, names),
+            ended: false,
         };
-        let thread = std::thread::Builder::new()
-            .name("seqline-commit".to_owned())
-            .spawn(move || committer.run())
-            .map_err(OpenError::io("start the committer of", &options.dir))?;
+        let unused_after = tuning.unused_after;
+        let keeper =
+            Keeper::new(Arc::clone(&engine), Arc::clone(&queue), clock, window, unused_after);
+        let start = || {
+            let mut threads = loader::start(&engine, &queue, &forgotten)?;
+            threads.push(spawn("seqline-keep", move || keeper.run())?);
+            threads.push(spawn("seqline-commit", move || committer.run())?);
+            Ok(threads)
+        };
+        let threads = start().map_err(failed)?;
         tracing::info!(dir = %options.dir.display(), epoch = %engine.epoch, "the store is open");
         let shared = Shared {
             queue,
             watchers,
             reads: Arc::new(Semaphore::new(READS_MAX as usize)),
-            stored_bytes,
+            forgotten,
             epoch: engine.epoch,
             engine: RwLock::new(Some(engine)),
-            committer: Mutex::new(Some(thread)),
+            threads: Mutex::new(threads),
         };
         Ok(EmbeddedStore { shared: Arc::new(shared) })
+    }
+
+    /// Ends as a killed process would: what is not written by now never is.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        if let Ok(engine) = self.shared.engine() {
+            engine.backlog.end(true);
+        }
+        self.shared.queue.poison("the store was killed by a test");
+        self.shared.let_go();
+    }
+
+    /// What the threads share, for tests that look closer.
+    #[cfg(test)]
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        self.shared.engine().expect("the store is open")
     }
 
     /// Marks the history of this store; see [`Epoch`].
@@ -124,7 +152,7 @@ impl EmbeddedStore {
 impl Store for EmbeddedStore {
     fn append(&self, send: Outgoing) -> StoreFuture<Receipt> {
         let (answer, receipt) = oneshot::channel();
-        let pushed = self.shared.queue.push(Command::Append(Append::new(send, answer)));
+        let pushed = self.shared.push(Box::new(Append::new(send, answer)));
         let queue = Arc::clone(&self.shared.queue);
         Box::pin(async move {
             pushed?;
@@ -133,7 +161,13 @@ impl Store for EmbeddedStore {
     }
 
     fn read(&self, read: Read) -> StoreFuture<Page> {
-        self.reading(move |engine| read::page(engine, &read))
+        // Without a change of threads where nothing needs the disk.
+        let at_once = self.shared.engine().map(|engine| read::page_at_once(&engine, &read));
+        match at_once {
+            Ok(Some(Ok(page))) => Box::pin(std::future::ready(Ok(page))),
+            // Whatever went wrong, it is looked at again with patience.
+            _ => self.reading(move |engine| read::page(engine, &read)),
+        }
     }
 
     fn bounds(&self, timelines: Vec<TimelineId>) -> StoreFuture<Vec<Bounds>> {
@@ -142,7 +176,8 @@ impl Store for EmbeddedStore {
 
     fn trim(&self, timeline: TimelineId, up_to: Seq) -> StoreFuture<Bounds> {
         let (answer, bounds) = oneshot::channel();
-        let pushed = self.shared.queue.push(Command::Trim { timeline, up_to, answer });
+        let timeline = timeline.key();
+        let pushed = self.shared.queue.push(Command::Trim { timeline, up_to, answer }, false);
         let queue = Arc::clone(&self.shared.queue);
         Box::pin(async move {
             pushed?;
@@ -160,7 +195,10 @@ impl Store for EmbeddedStore {
 
     fn status(&self) -> Status {
         let (refuses_sends, queued_sends, queued_bytes) = self.shared.queue.status();
-        let stored_bytes = self.shared.stored_bytes.load(Ordering::Relaxed);
+        let stored_bytes = self
+            .shared
+            .engine()
+            .map_or(0, |engine| engine.segments.disk_bytes() + engine.index.disk_bytes());
         Status { refuses_sends, queued_sends, queued_bytes, stored_bytes }
     }
 
@@ -189,16 +227,40 @@ impl Shared {
         engine.clone().ok_or_else(closed)
     }
 
-    /// Waits for the committer to end and frees the directory. The queue must be closed.
+    fn push(&self, mut append: Box<Append>) -> Result<()> {
+        let engine = self.engine()?;
+        let max = engine.segments.frame_bytes_max();
+        if append.frame_bytes > max {
+            return Err(Error::TooLarge {
+                field: "message",
+                limit: "segment_bytes",
+                max,
+                actual: append.frame_bytes,
+                unit: "bytes with its recipients",
+            });
+        }
+        let ready = resolve(&engine, &self.forgotten, &mut append);
+        self.queue.push(Command::Append(append), ready)
+    }
+
+    /// Waits for the threads to end and frees the directory. The queue must be closed.
     fn let_go(&self) {
-        let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = committer {
-            // It catches its own panics, so there is nothing to learn from the result.
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let any = !threads.is_empty();
+        for thread in threads {
+            // They catch their own panics, so there is nothing to learn from the result.
             let _ = thread.join().is_ok();
+        }
+        if any {
             tracing::info!("the store is closed");
         }
         self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
 impl Drop for EmbeddedStore {

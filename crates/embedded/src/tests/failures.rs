@@ -1,61 +1,46 @@
 //! A disk that fails: nobody waits for ever, nobody is lied to, reads go on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::Error as IoError;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use seqline_core::Error;
 
+use super::hooks::{Doing, HookedDisk};
 use super::*;
 
 /// What the disk does once it fails.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Fails and has written nothing.
+    /// A write fails and nothing was written.
     Lost,
-    /// Fails though everything was written.
+    /// A sync fails though everything was written and synced.
     Written,
-    /// Panics.
+    /// A write panics.
     Panic,
 }
 
-/// A disk that works `good` times and then fails.
-struct Failing {
-    good: AtomicUsize,
-    fault: Fault,
-}
-
-impl Failing {
-    fn after(good: usize, fault: Fault) -> Box<Failing> {
-        Box::new(Failing { good: AtomicUsize::new(good), fault })
-    }
-}
-
-fn failure() -> fjall::Error {
-    std::io::Error::other("the disk is gone").into()
-}
-
-impl Disk for Failing {
-    fn write(&mut self, engine: &Engine, batch: OwnedWriteBatch, sync: bool) -> fjall::Result<()> {
-        if self.good.load(Ordering::SeqCst) > 0 {
-            self.good.fetch_sub(1, Ordering::SeqCst);
-            return RealDisk.write(engine, batch, sync);
+fn failing(fault: Fault) -> (Arc<HookedDisk>, Arc<AtomicBool>) {
+    let broken = Arc::new(AtomicBool::new(false));
+    let is_broken = Arc::clone(&broken);
+    let disk = HookedDisk::new(move |doing, file| {
+        let failure = || Err(IoError::other("the disk is gone"));
+        match (is_broken.load(Ordering::SeqCst), fault, doing) {
+            (true, Fault::Lost, Doing::Write) => failure(),
+            (true, Fault::Written, Doing::Sync) => file.sync().and_then(|()| failure()),
+            (true, Fault::Panic, Doing::Write) => panic!("a defect, put here by a test"),
+            _ => Ok(()),
         }
-        match self.fault {
-            Fault::Lost => Err(failure()),
-            Fault::Written => RealDisk.write(engine, batch, sync).and(Err(failure())),
-            Fault::Panic => panic!("a defect, put here by a test"),
-        }
-    }
-
-    fn sync(&mut self, engine: &Engine) -> fjall::Result<()> {
-        RealDisk.sync(engine)
-    }
+    });
+    (disk, broken)
 }
 
 #[track_caller]
 fn check(fault: Fault, stored: usize) {
     let bench = Bench::new();
-    let store = bench.open_on(Failing::after(1, fault)).unwrap();
+    let (disk, broken) = failing(fault);
+    let store = bench.open_on(disk).unwrap();
     bench.send(&store, direct("a", "b", "{\"n\":1}")).unwrap();
+    broken.store(true, Ordering::SeqCst);
     let send = || with_key(direct("a", "b", "{\"n\":2}"), "key");
     let error = bench.send(&store, send()).unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
@@ -65,7 +50,7 @@ fn check(fault: Fault, stored: usize) {
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     let trim = bench.runtime.block_on(store.trim(inbox("a"), Seq::FIRST));
     assert!(matches!(trim, Err(Error::Unavailable { .. })));
-    assert_eq!(bench.bodies(&store, inbox("b"))[0], "{\"n\":1}");
+    assert_eq!(bench.bodies(&store, inbox("b")), ["{\"n\":1}"]);
     assert!(bench.runtime.block_on(store.close()).is_err());
     drop(store);
 
@@ -83,7 +68,7 @@ fn after_a_write_that_was_lost_the_key_stores_the_send_once() {
 }
 
 #[test]
-fn after_a_write_that_failed_late_the_key_finds_the_send() {
+fn after_a_sync_that_failed_late_the_key_finds_the_send() {
     check(Fault::Written, 2);
 }
 
@@ -94,16 +79,20 @@ fn a_defect_in_the_committer_leaves_nobody_waiting() {
 
 #[test]
 fn every_send_that_waits_for_a_failed_write_is_told() {
-    let bench = Bench::new();
-    let store = bench.open_on(Failing::after(0, Fault::Lost)).unwrap();
-    let sends: Vec<_> = (0..200).map(|_| store.append(direct("a", "b", "{}"))).collect();
-    bench.runtime.block_on(async {
-        for send in sends {
-            let error = send.await.unwrap_err();
-            assert!(
-                matches!(error, Error::OutcomeUnknown { .. } | Error::Unavailable { .. }),
-                "{error}"
-            );
-        }
-    });
+    for fault in [Fault::Lost, Fault::Written, Fault::Panic] {
+        let bench = Bench::new();
+        let (disk, broken) = failing(fault);
+        let store = bench.open_on(disk).unwrap();
+        broken.store(true, Ordering::SeqCst);
+        let sends: Vec<_> = (0..200).map(|_| store.append(direct("a", "b", "{}"))).collect();
+        bench.runtime.block_on(async {
+            for send in sends {
+                let error = send.await.unwrap_err();
+                let told =
+                    matches!(error, Error::OutcomeUnknown { .. } | Error::Unavailable { .. });
+                assert!(told, "{error}");
+            }
+        });
+        assert_eq!(bench.bodies(&store, inbox("b")), Vec::<String>::new());
+    }
 }

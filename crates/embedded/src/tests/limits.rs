@@ -1,45 +1,35 @@
-//! Bounds: a full queue refuses at once, and the largest group goes through.
+//! Bounds: a full queue refuses at once, the largest group goes through, memory stays bounded.
 
 use seqline_core::Error;
 
 use super::*;
+use crate::storage::faulty::FaultyDisk;
 
-/// A disk that says when it begins to write and waits until it may go on.
-struct Gate {
-    begun: Sender<()>,
-    go_on: Receiver<()>,
-}
-
-impl Disk for Gate {
-    fn write(&mut self, engine: &Engine, batch: OwnedWriteBatch, sync: bool) -> fjall::Result<()> {
-        let _ = self.begun.send(()).is_ok();
-        // Once the test has let go, everything passes.
-        let _ = self.go_on.recv().is_ok();
-        RealDisk.write(engine, batch, sync)
-    }
-
-    fn sync(&mut self, engine: &Engine) -> fjall::Result<()> {
-        RealDisk.sync(engine)
-    }
+/// A store on a disk in memory whose syncs wait.
+fn held(bench: &Bench) -> (FaultyDisk, EmbeddedStore) {
+    let disk = FaultyDisk::new(1);
+    let store = bench.open_on(Arc::new(disk.clone())).unwrap();
+    disk.hold_next_sync();
+    (disk, store)
 }
 
 #[test]
 fn a_full_queue_refuses_at_once_and_what_waited_is_stored() {
     let mut bench = Bench::new();
     bench.options.queue_sends_max = 3;
-    let ((begun, begins), (go, go_on)) = (channel(), channel());
-    let store = bench.open_on(Box::new(Gate { begun, go_on })).unwrap();
+    bench.tuning.background = false;
+    let (disk, store) = held(&bench);
     let send = || store.append(direct("a", "b", "{}"));
     let mut sends = vec![send()];
-    begins.recv().unwrap();
+    disk.wait_for_held_sync();
     sends.extend([send(), send()]);
     assert_eq!(store.status().queued_sends, 3);
     for _ in 0..10 {
         let refused = bench.runtime.block_on(send()).unwrap_err();
         assert!(matches!(refused, Error::Overloaded { .. }), "{refused}");
     }
-    assert_eq!(bench.bodies(&store, inbox("b")), Vec::<String>::new());
-    drop(go);
+    assert_eq!(bench.bodies(&store, inbox("b")), Vec::<String>::new(), "nothing before its sync");
+    disk.release_sync();
     for send in sends {
         bench.runtime.block_on(send).unwrap();
     }
@@ -50,15 +40,15 @@ fn a_full_queue_refuses_at_once_and_what_waited_is_stored() {
 fn a_queue_full_of_bytes_refuses_but_takes_one_large_send_alone() {
     let mut bench = Bench::new();
     bench.options.queue_bytes_max = 4_000;
-    let ((begun, begins), (go, go_on)) = (channel(), channel());
-    let store = bench.open_on(Box::new(Gate { begun, go_on })).unwrap();
+    bench.tuning.background = false;
+    let (disk, store) = held(&bench);
     let body = format!("{{\"a\":\"{}\"}}", "x".repeat(5_000));
     let large = store.append(direct("a", "b", &body));
-    begins.recv().unwrap();
+    disk.wait_for_held_sync();
     let refused = bench.runtime.block_on(store.append(direct("a", "b", "{}"))).unwrap_err();
     assert!(matches!(refused, Error::Overloaded { .. }), "{refused}");
     assert!(store.status().queued_bytes > 5_000);
-    drop(go);
+    disk.release_sync();
     bench.runtime.block_on(large).unwrap();
 }
 
@@ -78,6 +68,37 @@ fn a_group_of_a_hundred_thousand_receives() {
     let (summary, problems) = checked(&store);
     assert_eq!(problems, Vec::<String>::new());
     assert_eq!((summary.timelines, summary.inbox_entries), (100_001, 200_000));
+    // What it took in memory is given back: other sends find room, and push it out.
+    assert!(store.engine().table.bytes() <= bench.tuning.table_bytes_max / 4 * 5);
+    assert_eq!(store.status().queued_bytes, 0);
+    store.abandon();
+    let store = bench.open();
+    assert_eq!(bench.bodies(&store, inbox("member-99999")).len(), 2);
+    assert_eq!(bench.send(&store, to_group("all", &ids, "{}")).unwrap().receiver_seq, Seq::new(3));
+}
+
+#[test]
+fn a_million_timelines_stay_within_little_memory() {
+    let mut bench = Bench::new();
+    bench.options.memory_bytes = 32 << 20;
+    bench.tuning = crate::options::Tuning { segment_bytes: 64 << 20, ..Tuning::of(&bench.options) };
+    let store = bench.open();
+    let most = bench.tuning.table_bytes_max;
+    assert_eq!(most, 12 << 20);
+    let each = 10_000;
+    let mut highest = 0;
+    for n in 0..100 {
+        let ids: Vec<String> = (0..each).map(|m| format!("member-{}", n * each + m)).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let receipt = bench.send(&store, to_group("all", &ids, "{}")).unwrap();
+        assert_eq!(receipt.receiver_seq, Seq::FIRST);
+        highest = highest.max(store.engine().table.bytes());
+    }
+    // The last send's own timelines come on top before they can leave.
+    assert!(highest <= most / 4 * 5 + 2 * each * 300, "{highest} of {most}");
+    for n in [0, 500_000, 999_999] {
+        assert_eq!(bench.bodies(&store, inbox(&format!("member-{n}"))).len(), 1);
+    }
 }
 
 #[test]
@@ -104,6 +125,28 @@ fn large_bodies_come_back_byte_for_byte_and_fill_pages_by_bytes() {
         }
     }
     assert_eq!(seen, 80);
+}
+
+#[test]
+fn a_send_larger_than_a_segment_is_refused_and_the_largest_is_not() {
+    let mut bench = Bench::new();
+    bench.tuning.segment_bytes = 64 << 10;
+    let store = bench.open();
+    let send = |bytes: usize| {
+        bench.send(&store, direct("a", "b", &format!("{{\"x\":\"{}\"}}", "x".repeat(bytes))))
+    };
+    let error = send(64 << 10).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    let Error::TooLarge { max, actual, .. } = error else { unreachable!() };
+    let most = (64 << 10) - (actual - max);
+    for n in 1..=3 {
+        assert_eq!(send(most).unwrap().receiver_seq, Seq::new(n));
+    }
+    assert!(matches!(send(most + 1), Err(Error::TooLarge { .. })));
+    store.abandon();
+    let store = bench.open();
+    assert_eq!(bench.bodies(&store, inbox("b")).len(), 3);
+    assert_eq!(checked(&store).1, Vec::<String>::new());
 }
 
 #[test]

@@ -1,22 +1,19 @@
 //! Tests of the whole store, and what they share.
 
 mod contract;
-mod corruption;
 mod directory;
 mod failures;
-mod journals;
-mod keys_expire;
+mod hooks;
+mod keys;
 mod limits;
 mod restart;
+mod rot;
+mod simulation;
 mod trimming;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
-use fjall::OwnedWriteBatch;
 use seqline_core::Result;
 use seqline_core::clock::{CountingEntropy, ManualClock, UnixMillis};
 use seqline_core::fanout::{Members, Outgoing};
@@ -28,28 +25,40 @@ use seqline_core::store::{CheckEvent, CheckSummary, Receipt, Store as _};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::disk::{Disk, RealDisk};
-use crate::engine::Engine;
+use crate::options::Tuning;
+use crate::storage::{Disk, RealDisk};
 use crate::{EmbeddedStore, OpenError, Options};
 
-/// How long a test waits for another thread before it fails.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Everything so small that little data does what much does.
+fn tiny() -> Tuning {
+    Tuning {
+        segment_bytes: 1 << 20,
+        flush_bytes: 16 << 10,
+        table_bytes_max: 32 << 10,
+        unused_after: 50,
+        generation_keys: 16,
+        background: true,
+        keeper_held: false,
+    }
+}
 
 /// A store in a directory of its own, with its clock and a runtime to call it from.
-struct Bench {
-    runtime: Runtime,
+pub(crate) struct Bench {
+    pub(crate) runtime: Runtime,
     clock: Arc<ManualClock>,
     options: Options,
-    _root: TempDir,
+    pub(crate) tuning: Tuning,
+    root: TempDir,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         let root = TempDir::new().unwrap();
         let options =
             Options { dir: root.path().join("data"), memory_bytes: 64 << 20, ..Options::default() };
         let clock = Arc::new(ManualClock::new(UnixMillis(1_000)));
-        Bench { runtime: Runtime::new().unwrap(), clock, options, _root: root }
+        let tuning = Tuning { segment_bytes: 4 << 20, ..Tuning::of(&options) };
+        Bench { runtime: Runtime::new().unwrap(), clock, options, tuning, root }
     }
 
     fn dir(&self) -> &Path {
@@ -57,19 +66,19 @@ impl Bench {
     }
 
     fn try_open(&self) -> std::result::Result<EmbeddedStore, OpenError> {
-        self.open_on(Box::new(RealDisk))
+        self.open_on(Arc::new(RealDisk))
     }
 
-    fn open_on(&self, disk: Box<dyn Disk>) -> std::result::Result<EmbeddedStore, OpenError> {
-        let entropy = CountingEntropy::default();
-        EmbeddedStore::open_on(&self.options, self.clock.clone(), &entropy, disk)
+    fn open_on(&self, disk: Arc<dyn Disk>) -> std::result::Result<EmbeddedStore, OpenError> {
+        let entropy = Arc::new(CountingEntropy::default());
+        EmbeddedStore::open_on(&self.options, self.clock.clone(), entropy, disk, self.tuning)
     }
 
-    fn open(&self) -> EmbeddedStore {
+    pub(crate) fn open(&self) -> EmbeddedStore {
         self.try_open().unwrap()
     }
 
-    fn send(&self, store: &EmbeddedStore, send: Outgoing) -> Result<Receipt> {
+    pub(crate) fn send(&self, store: &EmbeddedStore, send: Outgoing) -> Result<Receipt> {
         self.runtime.block_on(store.append(send))
     }
 
@@ -82,60 +91,13 @@ impl Bench {
         let page = self.all(store, timeline).unwrap();
         page.entries.iter().map(|e| e.message.body.as_str().to_owned()).collect()
     }
-
-    /// The files of a store that has ended.
-    fn engine(&self) -> Engine {
-        Engine::open(&self.options, &CountingEntropy::default()).unwrap()
-    }
-
-    /// What a crash would leave: the files as they are this moment, in another directory.
-    fn copy_to(&self, name: &str) -> Options {
-        let dir = self._root.path().join(name);
-        copy(self.dir(), &dir);
-        Options { dir, ..self.options.clone() }
-    }
-}
-
-/// A disk that tells of every write it has done.
-struct Telling(Sender<()>);
-
-impl Telling {
-    fn new() -> (Box<Telling>, Receiver<()>) {
-        let (told, tells) = channel();
-        (Box::new(Telling(told)), tells)
-    }
-}
-
-impl Disk for Telling {
-    fn write(&mut self, engine: &Engine, batch: OwnedWriteBatch, sync: bool) -> fjall::Result<()> {
-        RealDisk.write(engine, batch, sync)?;
-        // Nobody listens any more once the test has heard enough.
-        let _ = self.0.send(()).is_ok();
-        Ok(())
-    }
-
-    fn sync(&mut self, engine: &Engine) -> fjall::Result<()> {
-        RealDisk.sync(engine)
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }
 
 fn member(id: &str) -> MemberId {
     MemberId::new("member", id).unwrap()
 }
 
-fn inbox(id: &str) -> TimelineId {
+pub(crate) fn inbox(id: &str) -> TimelineId {
     TimelineId::Inbox(member(id))
 }
 
@@ -148,7 +110,7 @@ fn direct(from: &str, to: &str, body: &str) -> Outgoing {
     Outgoing::direct(MessageId(1), member(from), member(to), body, None)
 }
 
-fn to_group(name: &str, members: &[&str], body: &str) -> Outgoing {
+pub(crate) fn to_group(name: &str, members: &[&str], body: &str) -> Outgoing {
     let members = Members::new("members", members, 1_000_000).unwrap();
     let body = Body::new(body, 1 << 20).unwrap();
     Outgoing::group(MessageId(2), GroupId::new("group", name).unwrap(), members, body, None)

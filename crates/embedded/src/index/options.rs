@@ -1,0 +1,114 @@
+//! What an index may use, and how its tables are built.
+
+use std::sync::Arc;
+
+use lsm_tree::compaction::Leveled;
+use lsm_tree::config::{
+    BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
+    PinningPolicy,
+};
+use lsm_tree::{Cache, CompressionType, Config, DescriptorTable};
+
+/// Of so many gets of absent keys one reads a block in vain, per table asked. A new conversation
+/// asks for several keys that are not there, so a miss must be almost free.
+const FALSE_POSITIVE_RATE: f32 = 0.001;
+/// From so many unsorted tables on, they are merged into the levels below.
+const UNSORTED_TABLES: u8 = 8;
+/// Levels of the tree.
+const LEVELS: usize = 7;
+/// How much larger each level is than the one above.
+const LEVEL_RATIO: u8 = 10;
+/// Bytes of rows for which a table has one byte of filter and index, for rows of 100 bytes.
+const BYTES_PER_PINNED_BYTE: u64 = 32;
+
+/// Settings of an index.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexOptions {
+    /// Most memory for what is kept of tables: blocks of rows, filters and indexes.
+    pub cache_bytes: u64,
+    /// Size a compaction aims at for a table. Flush at about this much, or at a quarter of it.
+    pub table_bytes: u64,
+    /// Size of a block of rows before compression: the least that is read and checked at once.
+    pub block_bytes: u32,
+    /// Most table files that are kept open.
+    pub open_files: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> IndexOptions {
+        IndexOptions {
+            cache_bytes: 128 * 1024 * 1024,
+            table_bytes: 64 * 1024 * 1024,
+            block_bytes: 4 * 1024,
+            open_files: 256,
+        }
+    }
+}
+
+impl IndexOptions {
+    /// How tables are merged.
+    pub(super) fn strategy(&self) -> Arc<Leveled> {
+        let leveled = Leveled::default()
+            .with_l0_threshold(UNSORTED_TABLES)
+            .with_level_ratio_policy(vec![f32::from(LEVEL_RATIO)]);
+        Arc::new(leveled.with_table_target_size(self.table_bytes))
+    }
+
+    /// How many levels have their filters and indexes pinned whole in memory, and the bytes that
+    /// this takes when each is full: at most half of what there is for the cache. An absent key
+    /// asks each level's filter, and a pinned one answers five times as fast as a cached one.
+    fn pinned(&self) -> (usize, u64) {
+        // The unsorted tables are about as large together as the first level is allowed to be.
+        let first = self.table_bytes * u64::from(UNSORTED_TABLES) / BYTES_PER_PINNED_BYTE;
+        let (mut levels, mut pinned, mut next) = (0, 0, first);
+        while levels < LEVELS && pinned + next <= self.cache_bytes / 2 {
+            pinned += next;
+            next = if levels == 0 { first } else { next * u64::from(LEVEL_RATIO) };
+            levels += 1;
+        }
+        (levels, pinned)
+    }
+
+    /// How tables are written and read.
+    ///
+    /// On the levels below the pinned ones, filters and indexes are cut into blocks of 4 KiB that
+    /// go through the cache: pinned whole, they would grow with the disk and not with a setting.
+    /// Of these only the tops stay in memory, about 0.03 % of the rows' size.
+    pub(super) fn apply(&self, config: Config) -> Config {
+        let (levels, pinned) = self.pinned();
+        let mut cut = vec![false; levels];
+        cut.push(true);
+        let bloom = BloomConstructionPolicy::FalsePositiveRate(FALSE_POSITIVE_RATE);
+        config
+            .use_cache(Arc::new(Cache::with_capacity_bytes(self.cache_bytes - pinned)))
+            .use_descriptor_table(Some(Arc::new(DescriptorTable::new(self.open_files))))
+            .data_block_size_policy(BlockSizePolicy::all(self.block_bytes))
+            .data_block_compression_policy(CompressionPolicy::new([
+                CompressionType::None,
+                CompressionType::None,
+                CompressionType::Lz4,
+            ]))
+            .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(bloom)))
+            .index_block_partitioning_policy(PinningPolicy::new(cut.clone()))
+            .filter_block_partitioning_policy(PinningPolicy::new(cut))
+            // What is cut is never pinned.
+            .index_block_pinning_policy(PinningPolicy::all(true))
+            .filter_block_pinning_policy(PinningPolicy::all(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pinned_is_at_most_half_of_the_memory() {
+        let options = IndexOptions::default();
+        for (cache, levels) in [(0, 0), (31, 0), (32, 1), (64, 2), (383, 2), (384, 3)] {
+            let cache_bytes = cache * 1024 * 1024;
+            let (pinned_levels, bytes) = IndexOptions { cache_bytes, ..options.clone() }.pinned();
+            assert_eq!(pinned_levels, levels, "{cache} MiB");
+            assert!(bytes <= cache_bytes / 2);
+        }
+    }
+}
