@@ -233,14 +233,14 @@ impl Backlog {
         std::mem::take(&mut self.lock().unused)
     }
 
-    /// Wants everything saved that is published now, and waits for it.
-    ///
-    /// # Errors
     /// Whether what is left is to stay undone.
     pub(crate) fn abandoned(&self) -> bool {
         self.lock().orders.abandon
     }
 
+    /// Wants everything saved that is published now, and waits for it.
+    ///
+    /// # Errors
     /// Why the keeper does not work any more.
     pub(crate) fn save_all(&self) -> Result<(), String> {
         let mut state = self.lock();
