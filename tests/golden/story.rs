@@ -11,7 +11,7 @@ use crate::support::http::request;
 const MEMBERS: [&str; 6] = ["ann", "bob", "吃 了/?", "dan", "eve", "nobody"];
 const GROUP: &str = "group 群";
 /// More than a chunk of the index holds.
-const GROUP_SENDS: usize = 150;
+const GROUP_SENDS: usize = 70;
 
 /// A send with an idempotency key, and its answer.
 #[derive(Serialize, Deserialize)]
@@ -77,15 +77,18 @@ fn one_run(server: &Server, run: &str, keyed: &mut Vec<Sent>) {
         send(server, pair[1], pair[0], "{\"text\":\"吃了吗？\"}", None);
         send(server, pair[0], pair[0], "{}", None);
     }
-    let large = format!("{{\"large\":\"{}\"}}", "0123456789abcdef".repeat(4_000));
+    let large = format!("{{\"large\":\"{}\"}}", "0123456789abcdef".repeat(300));
     send(server, "ann", "bob", &large, None);
     for n in 0..GROUP_SENDS {
         let members = &MEMBERS[n % 2..4 + n % 2];
         send_group(server, members, &format!("{{\"run\":\"{run}\",\"n\":{n}}}"), None);
     }
     let direct = json!({"from": "bob", "to": "ann", "message": format!("{{\"key\":\"{run}\"}}")});
-    let message = format!("{{\"g\":\"{run}\"}}");
-    let group = json!({"groupName": GROUP, "groupMembers": ["ann", "eve"], "message": message});
+    let group = json!({
+        "groupName": GROUP,
+        "groupMembers": ["ann", "eve"],
+        "message": format!("{{\"g\":\"{run}\"}}"),
+    });
     for (path, body) in [("/timeline/send", direct), ("/timeline/sendGroup", group)] {
         let key = format!("key of {path} in the {run} run");
         let (status, answer) = post(server, path, Some(&key), &body);
@@ -100,7 +103,7 @@ pub fn reads() -> Vec<String> {
         |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let mut reads = Vec::new();
     for member in MEMBERS.map(escape) {
-        for after in ["", "&last_read=60&count=10", "&last_read=127"] {
+        for after in ["", "&last_read=60&count=10", "&last_read=100"] {
             reads.push(format!("/timeline/sync?member={member}{after}"));
         }
     }
@@ -109,7 +112,7 @@ pub fn reads() -> Vec<String> {
         reads.push(format!("/timeline/history/single/{one}/{other}"));
         reads.push(format!("/timeline/history/single/{one}/{one}"));
     }
-    for after in ["", "?last_read=63&count=3", "?last_read=190"] {
+    for after in ["", "?last_read=63&count=3", "?last_read=130"] {
         reads.push(format!("/timeline/history/group/{}{after}", escape(GROUP)));
     }
     reads
