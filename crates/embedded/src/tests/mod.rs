@@ -9,6 +9,7 @@ mod limits;
 mod restart;
 mod rot;
 mod simulation;
+mod soak;
 mod trimming;
 
 use std::path::Path;

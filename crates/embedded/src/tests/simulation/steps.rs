@@ -77,7 +77,9 @@ impl World {
     fn send(&mut self) {
         let send = self.outgoing();
         let now = self.now();
-        match self.runtime.block_on(self.store().append(send.clone())) {
+        let answer = self.runtime.block_on(self.store().append(send.clone()));
+        self.tell(|| format!("{send:?}: {answer:?}"));
+        match answer {
             Ok(receipt) => {
                 let expected = self.model.append(&send, now);
                 assert_eq!(Some(receipt), expected, "the receipt of {send:?}");
@@ -101,6 +103,7 @@ impl World {
     }
 
     fn answered(&mut self, send: &Outgoing, answer: Result<Receipt, Error>) {
+        self.tell(|| format!("among others, {send:?}: {answer:?}"));
         match answer {
             Ok(receipt) => self.model.acknowledged(send, receipt),
             Err(Error::Conflict) => self.model.refused(send.id),
@@ -156,6 +159,7 @@ impl World {
     /// In a burst nobody knows which of several trims of a timeline came first, only that a
     /// floor never sinks: it is one of those that were answered, and at least that.
     fn trim_answered(&mut self, id: &TimelineId, answer: Result<Bounds, Error>, end: Option<End>) {
+        self.tell(|| format!("among others, a trim of {id}: {answer:?}"));
         let step = self.step;
         let known = self.model.timelines.get_mut(id).expect("it was looked up before");
         match answer {
@@ -164,8 +168,10 @@ impl World {
                 let lossy = end.is_some() && self.options.durability != Durability::Fsync;
                 if lossy {
                     known.unknown_trims.push(first);
-                } else if first > known.bounds().first.get() {
+                } else {
+                    // Answers come in another order than trims are made.
                     known.trims.push((first, step));
+                    known.trims.sort_unstable();
                 }
             }
             Err(Error::OutcomeUnknown { .. }) => known.unknown_any = true,
@@ -199,7 +205,9 @@ impl World {
     fn trim(&mut self) {
         let timeline = self.a_timeline();
         let up_to = self.a_seq(&timeline);
-        match self.runtime.block_on(self.store().trim(timeline.clone(), up_to)) {
+        let answer = self.runtime.block_on(self.store().trim(timeline.clone(), up_to));
+        self.tell(|| format!("a trim of {timeline} to {up_to}: {answer:?}"));
+        match answer {
             Ok(bounds) => assert_eq!(bounds, self.model.trim(&timeline, up_to, self.step)),
             Err(Error::OutcomeUnknown { .. }) => {
                 self.model.timelines.entry(timeline).or_default().unknown_any = true;

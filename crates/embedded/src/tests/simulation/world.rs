@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) armed: Option<Fault>,
     pub(super) ids: u128,
     epochs: Vec<Epoch>,
+    /// Whether to tell every step, as for a single seed.
+    tells: bool,
     _root: TempDir,
 }
 
@@ -97,6 +99,7 @@ impl World {
             armed: None,
             ids: 0,
             epochs: Vec::new(),
+            tells: std::env::var_os("SEQLINE_SEED").is_some(),
             random,
             _root: root,
         }
@@ -164,8 +167,16 @@ impl World {
         }
     }
 
+    /// Tells what happens.
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tells {
+            eprintln!("{}: {}", self.step, what());
+        }
+    }
+
     /// The disk as the next process finds it. Threads of the old one touch nothing any more.
     pub(super) fn stop_disk(&mut self, end: End) {
+        self.tell(|| format!("{end:?}, with {:?} to come", self.armed));
         self.armed = None;
         self.disk = match end {
             End::Kill => self.disk.process_kill(),
@@ -203,6 +214,7 @@ impl World {
             match self.try_open() {
                 Ok(store) => {
                     self.check_epoch(store.epoch(), lossy);
+                    self.tell(|| format!("open, {:?}, {lossy}", self.options.durability));
                     self.store = Some(store);
                     return lossy.then_some(self.model.durable_step);
                 }
