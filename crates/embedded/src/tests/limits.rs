@@ -5,12 +5,21 @@ use seqline_core::Error;
 use super::*;
 use crate::storage::faulty::FaultyDisk;
 
-/// A store on a disk in memory whose syncs wait.
-fn held(bench: &Bench) -> (FaultyDisk, EmbeddedStore) {
+/// A disk whose syncs wait. They go on when it is dropped, also by a test that fails.
+struct Held(FaultyDisk);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release_sync();
+    }
+}
+
+/// A store on a disk in memory whose syncs wait. The disk is to be dropped first.
+fn held(bench: &Bench) -> (EmbeddedStore, Held) {
     let disk = FaultyDisk::new(1);
     let store = bench.open_on(Arc::new(disk.clone())).unwrap();
     disk.hold_next_sync();
-    (disk, store)
+    (store, Held(disk))
 }
 
 #[test]
@@ -18,10 +27,10 @@ fn a_full_queue_refuses_at_once_and_what_waited_is_stored() {
     let mut bench = Bench::new();
     bench.options.queue_sends_max = 3;
     bench.tuning.background = false;
-    let (disk, store) = held(&bench);
+    let (store, disk) = held(&bench);
     let send = || store.append(direct("a", "b", "{}"));
     let mut sends = vec![send()];
-    disk.wait_for_held_sync();
+    disk.0.wait_for_held_sync();
     sends.extend([send(), send()]);
     assert_eq!(store.status().queued_sends, 3);
     for _ in 0..10 {
@@ -29,7 +38,7 @@ fn a_full_queue_refuses_at_once_and_what_waited_is_stored() {
         assert!(matches!(refused, Error::Overloaded { .. }), "{refused}");
     }
     assert_eq!(bench.bodies(&store, inbox("b")), Vec::<String>::new(), "nothing before its sync");
-    disk.release_sync();
+    drop(disk);
     for send in sends {
         bench.runtime.block_on(send).unwrap();
     }
@@ -41,14 +50,14 @@ fn a_queue_full_of_bytes_refuses_but_takes_one_large_send_alone() {
     let mut bench = Bench::new();
     bench.options.queue_bytes_max = 4_000;
     bench.tuning.background = false;
-    let (disk, store) = held(&bench);
+    let (store, disk) = held(&bench);
     let body = format!("{{\"a\":\"{}\"}}", "x".repeat(5_000));
     let large = store.append(direct("a", "b", &body));
-    disk.wait_for_held_sync();
+    disk.0.wait_for_held_sync();
     let refused = bench.runtime.block_on(store.append(direct("a", "b", "{}"))).unwrap_err();
     assert!(matches!(refused, Error::Overloaded { .. }), "{refused}");
     assert!(store.status().queued_bytes > 5_000);
-    disk.release_sync();
+    drop(disk);
     bench.runtime.block_on(large).unwrap();
 }
 

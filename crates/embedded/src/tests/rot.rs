@@ -93,9 +93,10 @@ fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Refused,
-    /// A read failed, or `check` had something to say.
+    /// `check` had something to say.
     Found,
-    /// Nothing was wrong, and the file is not there any more: a compaction has made another.
+    /// `check` had not, and the file is not there any more: a compaction that needed nothing of
+    /// what is damaged has made another.
     Replaced,
     Nothing,
 }
@@ -122,11 +123,17 @@ impl Sound {
         let (clock, disk) = (self.bench.clock.clone(), Arc::new(RealDisk));
         match EmbeddedStore::open_on(&options, clock, entropy, disk, self.bench.tuning) {
             Ok(store) => {
-                let seen = self.compare(&store, what);
+                let reads_fail = self.reads_fail(&store, what);
+                let is_found = is_found(&store, what);
                 drop(store);
-                match seen {
-                    Seen::Nothing if was_there && !dir.join(name).exists() => Seen::Replaced,
-                    seen => seen,
+                let replaced = was_there && !dir.join(name).exists();
+                match is_found {
+                    true => Seen::Found,
+                    false if replaced => Seen::Replaced,
+                    false => {
+                        assert!(!reads_fail, "{what}: reads fail and check finds nothing");
+                        Seen::Nothing
+                    }
                 }
             }
             Err(error) => {
@@ -137,40 +144,24 @@ impl Sound {
         }
     }
 
-    fn compare(&self, store: &EmbeddedStore, what: &str) -> Seen {
-        let mut seen = Seen::Nothing;
+    /// Whether any read fails. Panics if one gives another answer than before.
+    fn reads_fail(&self, store: &EmbeddedStore, what: &str) -> bool {
+        let mut fail = false;
+        let mut read =
+            |read: Read, entries: &[Entry]| match self.bench.runtime.block_on(store.read(read)) {
+                Ok(page) => assert!(page.entries == entries, "{what}: it reads differently"),
+                Err(Error::Corrupt { .. }) => fail = true,
+                Err(error) => panic!("{what}: {error}"),
+            };
         for (id, entries) in &self.contents {
-            match self.bench.all(store, id.clone()) {
-                Ok(page) => assert!(page.entries == *entries, "{what}: {id} reads differently"),
-                Err(Error::Corrupt { .. }) => seen = Seen::Found,
-                Err(error) => panic!("{what}: {id}: {error}"),
-            }
+            read(everything(id.clone()), entries);
             for entry in entries {
-                let one = Read {
-                    after: entry.seq.previous(),
-                    until: entry.seq,
-                    ..everything(id.clone())
-                };
-                match self.bench.runtime.block_on(store.read(one)) {
-                    Ok(page) => assert!(page.entries == [entry.clone()], "{what}: {id}"),
-                    Err(Error::Corrupt { .. }) => seen = Seen::Found,
-                    Err(error) => panic!("{what}: {id}: {error}"),
-                }
+                let (after, until) = (entry.seq.previous(), entry.seq);
+                let one = Read { after, until, ..everything(id.clone()) };
+                read(one, std::slice::from_ref(entry));
             }
         }
-        let reads = seen;
-        let mut problems = 0;
-        match store
-            .check(&mut |event| problems += u64::from(matches!(event, CheckEvent::Problem { .. })))
-        {
-            Ok(_) if problems == 0 => {
-                assert_eq!(reads, Seen::Nothing, "{what}: reads fail and check finds nothing");
-            }
-            Ok(_) => seen = Seen::Found,
-            Err(Error::Corrupt { .. } | Error::Unavailable { .. }) => seen = Seen::Found,
-            Err(error) => panic!("{what}: {error}"),
-        }
-        seen
+        fail
     }
 
     /// Whether nothing depends on a byte of a file.
@@ -180,6 +171,17 @@ impl Sound {
         }
         let is = |segment: u64| name.ends_with(format!("{segment:016x}.seg"));
         self.ends.iter().any(|(segment, end)| is(*segment) && at >= *end)
+    }
+}
+
+/// Whether `check` has something to say.
+fn is_found(store: &EmbeddedStore, what: &str) -> bool {
+    let mut problems = 0;
+    let mut count = |event| problems += u64::from(matches!(event, CheckEvent::Problem { .. }));
+    match store.check(&mut count) {
+        Ok(_) => problems > 0,
+        Err(Error::Corrupt { .. } | Error::Unavailable { .. }) => true,
+        Err(error) => panic!("{what}: {error}"),
     }
 }
 

@@ -71,7 +71,8 @@ impl Soak<'_> {
             for entry in &page.entries {
                 assert_eq!(entry.seq, after.next(), "{timeline}: no hole and nothing twice");
                 after = entry.seq;
-                let TimelineId::Conversation(id) = TimelineId::from(entry.message.conversation.clone())
+                let TimelineId::Conversation(id) =
+                    TimelineId::from(entry.message.conversation.clone())
                 else {
                     unreachable!()
                 };
@@ -88,9 +89,11 @@ impl Soak<'_> {
             }
             if page.entries.is_empty() {
                 let most = Duration::from_millis(50);
-                drop(self.bench.runtime.block_on(async {
-                    tokio::time::timeout(most, watch.grown()).await
-                }));
+                drop(
+                    self.bench
+                        .runtime
+                        .block_on(async { tokio::time::timeout(most, watch.grown()).await }),
+                );
             }
         }
     }
@@ -147,8 +150,18 @@ fn readers_and_followers_see_the_same_as_everything_moves() {
     };
     let began = Instant::now();
     std::thread::scope(|scope| {
-        (0..SENDERS).for_each(|n| drop(scope.spawn({ let soak = &soak; move || soak.send(n) })));
-        (0..FOLLOWERS).for_each(|n| drop(scope.spawn({ let soak = &soak; move || soak.follow(n) })));
+        (0..SENDERS).for_each(|n| {
+            drop(scope.spawn({
+                let soak = &soak;
+                move || soak.send(n)
+            }));
+        });
+        (0..FOLLOWERS).for_each(|n| {
+            drop(scope.spawn({
+                let soak = &soak;
+                move || soak.follow(n)
+            }));
+        });
         scope.spawn(|| soak.look_back());
         scope.spawn(|| {
             let _ending = Ending(&soak.over);
