@@ -55,8 +55,8 @@ pub enum OpenError {
         /// The format it has.
         found: u64,
     },
-    /// What is in the directory does not hold. Nothing was changed; restore a backup, or ask for
-    /// help before deleting anything.
+    /// What is in the directory does not hold. Nothing was changed; `seqline check DIR --repair`
+    /// saves what can be saved, see [`repair`](crate::repair()).
     #[error("{} is damaged: {detail}", place.display())]
     Damaged {
         /// The file or directory.

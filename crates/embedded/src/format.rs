@@ -22,6 +22,11 @@ const LOG: &str = "log";
 /// The directory of the index: how it is found. All of it can be made again from the log.
 const INDEX: &str = "index";
 
+/// There while a repair is under way: what will take the place of `log` and `index`.
+pub(crate) const REPAIRING: &str = "repairing";
+/// In [`REPAIRING`] once everything there is whole: the name of the directory that gets what was.
+pub(crate) const READY: &str = "READY";
+
 const PREFIX: &str = "seqline data format ";
 /// Changes with every start of the machine; Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -75,6 +80,20 @@ pub(crate) fn inspect(dir: &Path) -> Result<Found, OpenError> {
         }
         Some(found) if found > 0 => Err(OpenError::Older { dir: dir.to_owned(), found }),
         _ => Err(OpenError::damaged(&path, "it names no data format")),
+    }
+}
+
+/// Refuses a directory in which a repair stopped between its renames: log and index may be of
+/// different times.
+pub(crate) fn refuse_half_repaired(dir: &Path) -> Result<(), OpenError> {
+    let repairing = dir.join(REPAIRING);
+    let left = log_dir(&repairing).exists() || index_dir(&repairing).exists();
+    match left && repairing.join(READY).exists() {
+        true => Err(OpenError::damaged(
+            dir,
+            "a repair of it was interrupted; run `seqline check DIR --repair` again to finish it",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -156,6 +175,6 @@ fn boot_id() -> Option<String> {
     fs::read_to_string(BOOT_ID).ok().filter(|id| !id.is_empty())
 }
 
-fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), OpenError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(OpenError::io("sync", dir))
 }

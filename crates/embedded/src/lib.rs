@@ -26,6 +26,7 @@ mod queue;
 mod read;
 mod record;
 mod recovery;
+mod repair;
 mod resolve;
 mod rows;
 mod save;
@@ -40,4 +41,5 @@ mod tests;
 
 pub use error::OpenError;
 pub use options::{Durability, Options};
+pub use repair::{RepairEvent, RepairSummary, Repaired, repair};
 pub use store::EmbeddedStore;

@@ -44,6 +44,11 @@ impl DirLock {
         write(&mut file).map_err(OpenError::io("write", &path))?;
         Ok(DirLock { _file: file })
     }
+
+    /// A second hold of the same lock: the directory is free once both are dropped.
+    pub(crate) fn again(&self) -> std::io::Result<DirLock> {
+        Ok(DirLock { _file: self._file.try_clone()? })
+    }
 }
 
 /// Who has the lock: the process number that it wrote, if it came that far.

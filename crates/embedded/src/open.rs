@@ -1,6 +1,6 @@
 //! Opening a data directory: what it is, its index, its log, and the replay between the two.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seqline_core::clock::Entropy;
@@ -46,21 +46,11 @@ pub(crate) fn open(
     format::inspect(&dir)?;
     let lock = DirLock::take(&dir)?;
     let found = format::inspect(&dir)?;
+    format::refuse_half_repaired(&dir)?;
     let lenient = format::may_have_lost(&dir)?;
-    let random = Arc::clone(entropy);
-    let settings = log::Settings {
-        dir: format::log_dir(&dir),
-        disk,
-        segment_bytes: tuning.segment_bytes,
-        entropy: Arc::new(move || random.random() as u32),
-        background: tuning.background,
-    };
+    let settings = log_settings(format::log_dir(&dir), entropy, disk, tuning);
     let table = Table::new();
-    let index_options = IndexOptions {
-        cache_bytes: options.memory() / 8,
-        table_bytes: tuning.flush_bytes,
-        ..IndexOptions::default()
-    };
+    let index_options = index_options(options, tuning);
     let Parts { index, mut log, segments, epoch, replayed } = match found {
         Found::Nothing => make(&dir, &settings, &index_options, entropy.random())?,
         Found::Store => replay(&dir, &settings, &index_options, &table, lenient)?,
@@ -132,10 +122,10 @@ fn replay(
     lenient: bool,
 ) -> Result<Parts, OpenError> {
     let index_dir = format::index_dir(dir);
-    let index = Index::open(&index_dir, options)?;
+    let index = open_index(&index_dir, options)?;
     let from = keeper::replay_from(&index)
-        .map_err(OpenError::index(&index_dir))?
-        .ok_or_else(|| OpenError::damaged(&index_dir, NO_REPLAY))?;
+        .map_err(|error| again(OpenError::index(&index_dir)(error)))?
+        .ok_or_else(|| again(OpenError::damaged(&index_dir, NO_REPLAY)))?;
     let mut replay = Replay::new(table, dir, from);
     let shift = settings.segment_bytes.trailing_zeros();
     let (log, segments, recovered) =
@@ -147,6 +137,52 @@ fn replay(
 }
 
 const NO_REPLAY: &str = "it does not say how far it came";
+const AGAIN: &str =
+    "`seqline check DIR --repair` makes the index again from the log and loses nothing";
+
+/// What the log of a store in `dir` is opened with.
+pub(crate) fn log_settings(
+    dir: PathBuf,
+    entropy: &Arc<dyn Entropy>,
+    disk: Arc<dyn Disk>,
+    tuning: Tuning,
+) -> log::Settings {
+    let random = Arc::clone(entropy);
+    log::Settings {
+        dir,
+        disk,
+        segment_bytes: tuning.segment_bytes,
+        entropy: Arc::new(move || random.random() as u32),
+        background: tuning.background,
+    }
+}
+
+/// What the index of a store is opened with.
+pub(crate) fn index_options(options: &Options, tuning: Tuning) -> IndexOptions {
+    IndexOptions {
+        cache_bytes: options.memory() / 8,
+        table_bytes: tuning.flush_bytes,
+        ..IndexOptions::default()
+    }
+}
+
+/// Opens the index of a store that exists; without one nothing is made in its place.
+fn open_index(dir: &Path, options: &IndexOptions) -> Result<Index, OpenError> {
+    match dir.is_dir() {
+        true => Index::open(dir, options).map_err(again),
+        false => Err(again(OpenError::damaged(dir, "it is missing"))),
+    }
+}
+
+/// Says of a damaged index what makes it sound.
+fn again(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Damaged { place, detail } => {
+            OpenError::damaged(&place, format!("{detail}; {AGAIN}"))
+        }
+        other => other,
+    }
+}
 
 /// An index of nothing, for a log that has just begun.
 fn note_start(index: &Index) -> Result<(), crate::index::IndexError> {

@@ -137,6 +137,16 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Writes the head of a send again, at another position of its conversation. `None` if it is none.
+pub(crate) fn put_renumbered(out: &mut Vec<u8>, head: &[u8], seq: Seq) -> Option<()> {
+    let (fixed, mut rest) = head.split_at_checked(FIXED_BYTES)?;
+    varint::take(&mut rest)?;
+    out.extend_from_slice(fixed);
+    varint::put(out, seq.get());
+    out.extend_from_slice(rest);
+    Some(())
+}
+
 /// The message in the head of a send. It shares `bytes`.
 pub(crate) fn message(bytes: &Bytes) -> Option<Message> {
     let head = Head::decode(bytes)?;

@@ -16,8 +16,8 @@ use seqline_core::{Error, Result};
 
 use crate::engine::Engine;
 use crate::error;
-use crate::index::{IndexError, Snapshot};
-use crate::log::{Lsn, ReadError, Scan};
+use crate::index::{Index, IndexError, Snapshot};
+use crate::log::{Lsn, ReadError, Scan, Segments};
 use crate::rows::{self, Answer, Head, TimelineRow};
 use entries::{LogEntries, TimelineEntries};
 use sums::{Entry, Floors, Sums};
@@ -30,15 +30,26 @@ pub(crate) fn run(engine: &Engine, report: &mut dyn FnMut(CheckEvent)) -> Result
     // What is published before this is in the index after the save.
     let end = engine.backlog.end_of_log();
     engine.backlog.save_all().map_err(error::unavailable)?;
+    compare(&engine.index, &engine.segments, end, report)
+}
+
+/// Checks the index, and the entries before `end` that it and the log have, against each other.
+pub(crate) fn compare(
+    index: &Index,
+    segments: &Segments,
+    end: Lsn,
+    report: &mut dyn FnMut(CheckEvent),
+) -> Result<CheckSummary> {
     let mut check = Check {
-        engine,
-        snapshot: engine.index.snapshot(),
+        index,
+        segments,
+        snapshot: index.snapshot(),
         end,
         report,
         summary: CheckSummary::default(),
         done: 0,
         told: 0,
-        total: engine.index.disk_bytes() * 2 + engine.segments.disk_bytes(),
+        total: index.disk_bytes() * 2 + segments.disk_bytes(),
     };
     check.tables();
     let mut sums = Sums::new();
@@ -55,7 +66,8 @@ pub(crate) fn run(engine: &Engine, report: &mut dyn FnMut(CheckEvent)) -> Result
 }
 
 struct Check<'a> {
-    engine: &'a Engine,
+    index: &'a Index,
+    segments: &'a Segments,
     snapshot: Snapshot,
     /// Entries from here on came after the check began.
     end: Lsn,
@@ -71,7 +83,7 @@ impl Check<'_> {
     fn tables(&mut self) {
         let (report, total) = (&mut *self.report, self.total);
         let mut told = 0;
-        let verified = self.engine.index.verify(&mut |done, _| {
+        let verified = self.index.verify(&mut |done, _| {
             if done >= told + PROGRESS_BYTES {
                 told = done;
                 report(CheckEvent::Progress { done, total });
@@ -140,7 +152,7 @@ impl Check<'_> {
 
     /// Goes through the log and tells the entries that its sends made.
     fn log(&mut self, floors: &Floors, tell: &mut dyn FnMut(Entry<'_>), first: bool) -> Result<()> {
-        let segments = self.engine.segments.clone();
+        let segments = self.segments.clone();
         for segment in segments.numbers() {
             let mut entries = LogEntries::default();
             let mut before = 0;
@@ -235,7 +247,7 @@ impl Check<'_> {
 }
 
 /// A timeline's key as people know it.
-fn printable(key: &[u8]) -> String {
+pub(crate) fn printable(key: &[u8]) -> String {
     match TimelineId::from_key(key) {
         Some(timeline) => timeline.to_string(),
         None => format!("key {key:02x?}"),

@@ -69,6 +69,7 @@ mod scan;
 mod segments;
 mod settings;
 mod spares;
+mod survey;
 mod walk;
 mod writer;
 
@@ -76,10 +77,11 @@ mod writer;
 mod tests;
 
 pub(crate) use address::Lsn;
-pub(crate) use frame::Frame;
+pub(crate) use frame::{FRAME_BYTES, Frame};
 pub(crate) use read::Head;
 pub(crate) use recover::{create, recover};
 pub(crate) use scan::Scan;
 pub(crate) use segments::{ReadError, Segments};
 pub(crate) use settings::{SEGMENT_BYTES, Settings};
+pub(crate) use survey::{Surveyed, survey};
 pub(crate) use writer::Writer;

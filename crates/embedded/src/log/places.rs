@@ -1,6 +1,7 @@
 //! What those need to know who keep addresses: segments, their starts, the longest frame.
 
 use std::io;
+use std::path::Path;
 
 use super::address::Lsn;
 use super::frame::FRAME_BYTES;
@@ -8,9 +9,24 @@ use super::header::HEADER_BYTES;
 use super::segments::{ReadError, Segments};
 
 impl Segments {
+    /// Where the log is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.shared.settings.dir
+    }
+
     /// The number of the segment that the frame at `lsn` stands in.
     pub(crate) fn segment_of(&self, lsn: Lsn) -> u64 {
         self.shared.geometry.segment(lsn)
+    }
+
+    /// Where the segment's file begins, as an address.
+    pub(crate) fn base(&self, segment: u64) -> Lsn {
+        self.shared.geometry.lsn(segment, 0)
+    }
+
+    /// How long each segment is.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.shared.geometry.segment_bytes()
     }
 
     /// The numbers of all segments.

@@ -185,7 +185,11 @@ fn read_header(settings: &Settings, path: &Path) -> Result<Option<Header>, OpenE
 }
 
 /// Whether any frame of this segment is in it, whatever its header says.
-fn has_frames(settings: &Settings, geometry: Geometry, number: u64) -> Result<bool, OpenError> {
+pub(super) fn has_frames(
+    settings: &Settings,
+    geometry: Geometry,
+    number: u64,
+) -> Result<bool, OpenError> {
     let path = settings.segment_path(number);
     let look = || {
         let file = settings.disk.open(&path)?;
@@ -255,16 +259,16 @@ fn replay_newest(
 }
 
 /// What follows the last frame that holds.
-struct Torn {
+pub(super) struct Torn {
     /// A later write, so that what is missing had been durable.
-    finished: bool,
+    pub(super) finished: bool,
     /// Bytes up to the end of the last fragment that begins like a frame of this place.
     bytes: Option<u64>,
 }
 
 /// A power cut keeps the sectors of unsynced writes in any order, so that whole frames may follow
 /// what is missing. Each says from where on nothing was durable when it was written.
-fn torn(walk: &mut Walk, end: u64) -> io::Result<Torn> {
+pub(super) fn torn(walk: &mut Walk, end: u64) -> io::Result<Torn> {
     let mut torn = Torn { finished: false, bytes: None };
     let mut at = end;
     while let Some((offset, fragment_end)) = walk.next_header(at)? {
@@ -322,7 +326,7 @@ fn rewrite(
 fn damaged(path: &Path, at: u64) -> OpenError {
     let detail = format!(
         "it cannot be read at byte {at}, though what was written there had been finished; \
-         keep the directory and restore a backup"
+         `seqline check DIR --repair` saves what can be saved, or restore a backup"
     );
     OpenError::damaged(path, detail)
 }

@@ -6,6 +6,7 @@ mod failures;
 mod hooks;
 mod keys;
 mod limits;
+mod repair;
 mod restart;
 mod rot;
 mod simulation;

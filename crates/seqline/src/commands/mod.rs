@@ -6,6 +6,7 @@ mod config;
 mod history;
 mod message;
 mod reader;
+mod repair;
 mod replay;
 mod send;
 mod serve;
