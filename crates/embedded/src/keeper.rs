@@ -50,6 +50,8 @@ pub(crate) struct Keeper {
 }
 
 struct State {
+    /// Whether older timelines are left to save, so that nobody waits meanwhile.
+    more: bool,
     /// The segment that was being written when the last table was.
     flushed: u64,
     expire_at: Instant,
@@ -66,7 +68,7 @@ impl Keeper {
         unused_after: u64,
     ) -> Keeper {
         let forgotten_to = rows::EXPIRIES_START.to_vec();
-        let state = State { flushed: 0, expire_at: Instant::now(), forgotten_to };
+        let state = State { more: false, flushed: 0, expire_at: Instant::now(), forgotten_to };
         let window_millis = dedupe::window_millis(window);
         Keeper { engine, queue, clock, window_millis, unused_after, state }
     }
@@ -90,7 +92,8 @@ impl Keeper {
     fn work(&mut self) -> Result<(), IndexError> {
         self.state.flushed = self.engine.backlog.segment();
         loop {
-            let work = self.engine.backlog.take(WAIT);
+            let wait = if self.state.more { Duration::ZERO } else { WAIT };
+            let work = self.engine.backlog.take(wait);
             let orders = work.orders;
             if orders.end && orders.abandon {
                 return Ok(());
@@ -115,14 +118,16 @@ impl Keeper {
             true => u64::MAX,
             false => (work.segment + 1).saturating_sub(DIRTY_SEGMENTS),
         };
-        self.save_dirty(before)?;
+        self.state.more = self.save_dirty(before)?;
         let old = work.segment >= self.state.flushed + FLUSH_SEGMENTS;
         if engine.index.unflushed_bytes() >= if old { 1 } else { engine.flush_bytes } {
             self.flush(work.segment)?;
         }
         if self.state.expire_at <= Instant::now() {
-            self.expire()?;
-            self.state.expire_at = Instant::now() + EXPIRE_EVERY;
+            // What is left after a full step comes with the next round.
+            if !self.expire()? {
+                self.state.expire_at = Instant::now() + EXPIRE_EVERY;
+            }
         }
         if engine.backlog.take_trimmed(self.unused_after).is_some() {
             // Freed only once a start will not ask for them: that is what the last table says.
@@ -199,12 +204,13 @@ impl Keeper {
         Ok(replay)
     }
 
-    /// Forgets some of the keys whose window is over.
-    fn expire(&mut self) -> Result<(), IndexError> {
+    /// Forgets some of the keys whose window is over. Says whether there may be more.
+    fn expire(&mut self) -> Result<bool, IndexError> {
         let now = self.clock.now();
         let index = &self.engine.index;
         let mut batch = Batch::default();
         let mut last = None;
+        let mut count = 0;
         let range = self.state.forgotten_to.as_slice()..rows::EXPIRIES_END;
         for row in index.scan(range).take(EXPIRED_PER_STEP) {
             let (expiry, _) = row?;
@@ -220,13 +226,14 @@ impl Keeper {
             }
             batch.delete(&expiry);
             last = Some(expiry.to_vec());
+            count += 1;
         }
         if let Some(last) = last {
             // A clock that steps back would let keys in before it; they only stay too long.
             self.state.forgotten_to = last;
             index.write(batch);
         }
-        Ok(())
+        Ok(count == EXPIRED_PER_STEP)
     }
 }
 

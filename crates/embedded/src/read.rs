@@ -1,6 +1,8 @@
 //! Reading pages and bounds: the newest entries from memory, older ones from the index, the
 //! messages from the log.
 
+use std::cell::Cell;
+
 use seqline_core::Result;
 use seqline_core::id::TimelineId;
 use seqline_core::page::{Bounds, Direction, Entry, Page, Read};
@@ -18,6 +20,9 @@ use crate::timelines::{self, Tail};
 const FETCH_ENTRIES: usize = 64;
 /// Pages of more entries are read by a thread that may take its time.
 const AT_ONCE_MAX: u64 = 256;
+/// Likewise pages of more bytes, which are looked at after so many messages.
+const AT_ONCE_BYTES_MAX: usize = 512 * 1024;
+const AT_ONCE_TOGETHER: usize = 16;
 /// How often a page is begun again because a trim took away what it was reading.
 const TRIES: usize = 5;
 
@@ -27,7 +32,8 @@ pub(crate) fn page_at_once(engine: &Engine, read: &Read) -> Option<Result<Page>>
     let reading = engine.table.read(&key, |tail| Reading::of(tail, tail.first, read))?;
     let Bounds { first, latest } = reading.bounds;
     // Of others only the index knows everything.
-    if first == Seq::ZERO || latest == Seq::ZERO {
+    let large = reading.high.saturating_sub(reading.low) >= AT_ONCE_MAX;
+    if first == Seq::ZERO || latest == Seq::ZERO || large {
         return None;
     }
     let refs = match reading.low < reading.base.min(reading.high + 1) {
@@ -39,10 +45,14 @@ pub(crate) fn page_at_once(engine: &Engine, read: &Read) -> Option<Result<Page>>
         )?,
         false => Vec::new(),
     };
-    if reading.high.saturating_sub(reading.low) >= AT_ONCE_MAX {
-        return None;
-    }
-    let page = reading.fill(engine, read, refs, &|lsns| engine.segments.try_read_many(lsns));
+    let bytes = Cell::new(0);
+    let messages = |lsns: &[Lsn]| {
+        let frames = engine.segments.try_read_many(lsns)?;
+        let heads = frames.iter().flatten().map(|frame| frame.head.len());
+        bytes.set(bytes.get() + heads.sum::<usize>());
+        (bytes.get() <= AT_ONCE_BYTES_MAX).then_some(frames)
+    };
+    let page = reading.fill(engine, read, refs, (AT_ONCE_TOGETHER, &messages));
     page.transpose()
 }
 
@@ -157,7 +167,8 @@ impl Reading {
             let high = self.high.min(self.base - 1);
             refs = timelines::stored_refs(engine, key, self.head.as_ref(), self.low, high)?;
         }
-        let page = self.fill(engine, read, refs, &|lsns| Some(engine.segments.read_many(lsns)))?;
+        let messages = |lsns: &[Lsn]| Some(engine.segments.read_many(lsns));
+        let page = self.fill(engine, read, refs, (FETCH_ENTRIES, &messages))?;
         Ok(page.expect("a read that waits has everything"))
     }
 
@@ -168,7 +179,7 @@ impl Reading {
         engine: &Engine,
         read: &Read,
         mut refs: Vec<u64>,
-        messages: &Messages<'_>,
+        (together, messages): (usize, &Messages<'_>),
     ) -> Result<Option<Page>> {
         let mut page =
             Page { entries: Vec::new(), bounds: self.bounds, epoch: engine.epoch, more: self.more };
@@ -182,7 +193,7 @@ impl Reading {
         }
         page.entries.reserve_exact(places.len());
         let mut bytes = 0;
-        for part in places.chunks(FETCH_ENTRIES) {
+        for part in places.chunks(together) {
             let lsns: Vec<Lsn> = part.iter().map(|(_, lsn)| Lsn::from_raw(*lsn)).collect();
             let Some(frames) = messages(&lsns) else { return Ok(None) };
             for ((seq, _), frame) in part.iter().zip(frames) {

@@ -13,7 +13,7 @@ use crate::timelines::{Place, begin};
 
 /// From so many recipients on it pays to remember where they are.
 const ROSTER_MIN: usize = 16;
-/// What rosters may take together, and what a member of one does about.
+/// What rosters may take together, and what a member of one does beside its id.
 const ROSTERS_BYTES_MAX: usize = 16 * 1024 * 1024;
 const MEMBER_BYTES: usize = 32;
 
@@ -31,6 +31,8 @@ struct Kept {
 struct Roster {
     members: Members,
     places: Box<[Place]>,
+    /// About what it takes.
+    bytes: usize,
 }
 
 impl Rosters {
@@ -46,19 +48,23 @@ impl Rosters {
     fn keep(&self, append: &Append) {
         let Append { send, conversation, places, .. } = append;
         let members = send.recipients.detached();
-        let bytes = members.len() * MEMBER_BYTES;
-        let roster = Roster { members, places: places.recipients.clone() };
+        let ids: usize = members.iter().map(<[u8]>::len).sum();
+        let bytes = ids + members.len() * MEMBER_BYTES + conversation.len();
+        let roster = Roster { members, places: places.recipients.clone(), bytes };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + bytes > ROSTERS_BYTES_MAX {
             *kept = Kept::default();
         }
         kept.bytes += bytes;
-        kept.rosters.insert(conversation.clone(), Arc::new(roster));
+        let old = kept.rosters.insert(conversation.clone(), Arc::new(roster));
+        kept.bytes -= old.map_or(0, |old| old.bytes);
     }
 
     /// Some of them were no longer where they had been.
     pub(crate) fn forget(&self, conversation: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).rosters.remove(conversation);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = kept.rosters.remove(conversation);
+        kept.bytes -= old.map_or(0, |old| old.bytes);
     }
 }
 
