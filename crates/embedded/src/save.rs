@@ -186,4 +186,25 @@ mod tests {
         drop(engine);
         store.abandon();
     }
+
+    #[test]
+    fn what_came_during_a_save_stays_in_memory() {
+        let mut bench = Bench::new();
+        bench.tuning.keeper_held = true;
+        let store = bench.open();
+        let engine = store.engine();
+        let send = || bench.send(&store, to_group("g", &["a"], "{}")).unwrap();
+        (0..60).for_each(|_| assert!(!send().repeat));
+        let place = engine.table.find(b"ia").unwrap();
+        let saved = collect(&engine, &[place]);
+        // The chunk that the save has only a part of is full by now.
+        (0..70).for_each(|_| assert!(!send().repeat));
+        settle(&engine, saved);
+        assert_eq!(engine.table.with(place, |tail| (tail.base, tail.latest)), Some((1, 130)));
+        assert_eq!(save(&engine, &[place]).unwrap(), 0);
+        assert_eq!(engine.table.with(place, |tail| (tail.base, tail.latest)), Some((129, 130)));
+        assert_eq!(bench.all(&store, inbox("a")).unwrap().entries.len(), 130);
+        drop(engine);
+        store.abandon();
+    }
 }

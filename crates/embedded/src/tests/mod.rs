@@ -1,5 +1,6 @@
 //! Tests of the whole store, and what they share.
 
+mod between;
 mod contract;
 mod directory;
 mod failures;
@@ -84,7 +85,7 @@ impl Bench {
         self.runtime.block_on(store.append(send))
     }
 
-    fn all(&self, store: &EmbeddedStore, timeline: TimelineId) -> Result<Page> {
+    pub(crate) fn all(&self, store: &EmbeddedStore, timeline: TimelineId) -> Result<Page> {
         self.runtime.block_on(store.read(everything(timeline)))
     }
 
