@@ -163,13 +163,18 @@ impl Keeper {
         Ok(!places.is_empty())
     }
 
-    fn save_keys(&self, work: &Work) {
+    fn save_keys(&mut self, work: &Work) {
         if work.keys.is_empty() {
             return;
         }
         let mut batch = Batch::default();
         for key in &work.keys {
-            batch.put(&rows::expiry_key(key.answer.receipt.at.0, &key.row), &[]);
+            let expiry = rows::expiry_key(key.answer.receipt.at.0, &key.row);
+            batch.put(&expiry, &[]);
+            // Replayed, or taken while the clock stood earlier: it must be forgotten all the same.
+            if expiry < self.state.forgotten_to {
+                self.state.forgotten_to = expiry;
+            }
             batch.put(&key.row, &key.answer.encode());
         }
         self.engine.index.write(batch);
@@ -229,7 +234,6 @@ impl Keeper {
             count += 1;
         }
         if let Some(last) = last {
-            // A clock that steps back would let keys in before it; they only stay too long.
             self.state.forgotten_to = last;
             index.write(batch);
         }
