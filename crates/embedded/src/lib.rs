@@ -14,6 +14,9 @@ mod dedupe;
 mod engine;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod index;
 mod keeper;

@@ -61,6 +61,8 @@
 
 mod address;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod header;
 mod places;
 mod read;

@@ -21,6 +21,8 @@ pub(super) struct Walk {
     /// Nothing is read from here on.
     limit: u64,
     window: Vec<u8>,
+    /// How much is read together; [`WINDOW_BYTES`] except for a fuzzer.
+    window_bytes: usize,
     /// Where the window begins.
     start: u64,
 }
@@ -41,7 +43,14 @@ impl Walk {
         (segment, epoch): (u64, Option<u32>),
         limit: u64,
     ) -> Walk {
-        Walk { file, geometry, segment, epoch, limit, window: Vec::new(), start: 0 }
+        let (window, window_bytes) = (Vec::new(), WINDOW_BYTES);
+        Walk { file, geometry, segment, epoch, limit, window, window_bytes, start: 0 }
+    }
+
+    /// Reads at most `bytes` together, or a whole frame.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn with_window(self, bytes: usize) -> Walk {
+        Walk { window_bytes: bytes, ..self }
     }
 
     /// The whole frame that begins there, if one does and it holds.
@@ -109,7 +118,7 @@ impl Walk {
         let len = left.min(len as u64);
         let window_end = self.start + self.window.len() as u64;
         if offset < self.start || offset + len > window_end {
-            let wanted = left.min(len.max(WINDOW_BYTES as u64));
+            let wanted = left.min(len.max(self.window_bytes as u64));
             // Both are at most the size of a segment.
             self.window.resize(wanted as usize, 0);
             let read = self.file.read_at(&mut self.window, offset)?;
