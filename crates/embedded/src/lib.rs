@@ -23,6 +23,9 @@ mod keeper;
 mod loader;
 mod lock;
 mod log;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod measure;
 mod open;
 mod options;
 mod queue;

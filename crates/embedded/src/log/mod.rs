@@ -80,6 +80,8 @@ mod tests;
 
 pub(crate) use address::Lsn;
 pub(crate) use frame::{FRAME_BYTES, Frame};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use frame::{Place, encode};
 pub(crate) use read::Head;
 pub(crate) use recover::{create, recover};
 pub(crate) use scan::Scan;
