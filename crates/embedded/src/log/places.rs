@@ -48,7 +48,7 @@ impl Segments {
     /// the writer syncs by itself.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self.shared.handle(self.segment_of(self.end())) {
-            Ok(handle) => handle.file.sync(),
+            Ok(handle) => self.shared.sync(&*handle.file),
             // It was synced when it was closed.
             Err(ReadError::Gone) => Ok(()),
             Err(ReadError::Io(error)) => Err(error),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::address::{Geometry, Lsn};
 use super::header::{HEADER_BYTES, Page};
@@ -49,6 +49,11 @@ pub(super) struct Shared {
     handles: Mutex<Vec<Arc<Handle>>>,
     /// How many spare files there are.
     pub(super) spare_files: Arc<AtomicU64>,
+    /// The first failure of a write or a sync, whoever met it. Nothing is written after it.
+    pub(super) failed: OnceLock<String>,
+    /// Held during a sync: the system tells of a failure once, so that the next sync may succeed
+    /// with nothing on the disk.
+    syncing: Mutex<()>,
     /// How many bytes most frames have up to the end of their heads.
     pub(super) guess: AtomicU64,
 }
@@ -75,6 +80,8 @@ impl Segments {
             end: AtomicU64::new(end.raw()),
             handles: Mutex::default(),
             spare_files: Arc::default(),
+            failed: OnceLock::new(),
+            syncing: Mutex::default(),
             guess: AtomicU64::new(GUESS_BYTES_MIN),
         };
         Segments { shared: Arc::new(shared) }
@@ -111,6 +118,31 @@ impl Segments {
 }
 
 impl Shared {
+    /// Syncs a segment, unless the log has failed before; a failure is the log's.
+    pub(super) fn sync(&self, file: &dyn DiskFile) -> io::Result<()> {
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.unless_failed()?;
+        let synced = file.sync();
+        if let Err(error) = &synced {
+            self.fail(error);
+        }
+        synced
+    }
+
+    /// Fails if the log has failed before.
+    pub(super) fn unless_failed(&self) -> io::Result<()> {
+        match self.failed.get() {
+            None => Ok(()),
+            Some(first) => {
+                Err(io::Error::other(format!("the log stopped at an earlier failure: {first}")))
+            }
+        }
+    }
+
+    pub(super) fn fail(&self, error: &io::Error) {
+        self.failed.get_or_init(|| error.to_string());
+    }
+
     pub(super) fn end(&self) -> Lsn {
         Lsn::from_raw(self.end.load(Ordering::Acquire))
     }

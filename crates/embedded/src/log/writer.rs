@@ -1,6 +1,6 @@
 //! The one writer of a log.
 
-use std::io::{Error, Result};
+use std::io::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,7 +26,6 @@ pub(crate) struct Writer {
     active: Active,
     /// The frames of the group that is being collected.
     group: Vec<u8>,
-    poison: Option<String>,
 }
 
 /// The segment that is written to.
@@ -53,7 +52,7 @@ pub(super) struct Begun {
 impl Writer {
     pub(super) fn new(segments: &Segments, spares: Spares, begun: Begun) -> Writer {
         let shared = Arc::clone(&segments.shared);
-        Writer { shared, spares, active: Active::from(begun), group: Vec::new(), poison: None }
+        Writer { shared, spares, active: Active::from(begun), group: Vec::new() }
     }
 
     /// How many bytes, head and rest together, one more frame can have. With 0 nothing can be
@@ -118,7 +117,7 @@ impl Writer {
     /// Gives back a closed segment that nobody needs. After a power cut it may be there again.
     pub(crate) fn free(&mut self, segment: u64) {
         let closed = segment < self.active.number;
-        if closed && self.poison.is_none() && self.shared.forget(segment) {
+        if closed && self.shared.failed.get().is_none() && self.shared.forget(segment) {
             self.spares.free(segment);
         }
     }
@@ -128,13 +127,13 @@ impl Writer {
     }
 
     fn unless_poisoned(&mut self, act: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
-        if let Some(first) = &self.poison {
+        if let Err(error) = self.shared.unless_failed() {
             self.group.clear();
-            return Err(Error::other(format!("the log stopped at an earlier failure: {first}")));
+            return Err(error);
         }
         let done = act(self);
         if let Err(error) = &done {
-            self.poison = Some(error.to_string());
+            self.shared.fail(error);
         }
         done
     }
@@ -150,7 +149,7 @@ impl Writer {
 
     fn sync_active(&mut self) -> Result<()> {
         if self.active.durable < self.active.written {
-            self.active.file.sync()?;
+            self.shared.sync(&*self.active.file)?;
             self.active.durable = self.active.written;
         }
         Ok(())
@@ -160,7 +159,7 @@ impl Writer {
         self.write_group()?;
         let end = self.end();
         header::seal(&*self.active.file, end, self.active.epoch)?;
-        self.active.file.sync()?;
+        self.shared.sync(&*self.active.file)?;
         let settings = &self.shared.settings;
         let header = Header {
             number: self.active.number + 1,

@@ -25,6 +25,28 @@ fn a_failed_write_or_sync_poisons_the_writer() {
     }
 }
 
+/// The bug: the system tells of a failed sync once. Whoever synced next heard that all was well,
+/// and the index was written ahead of a log that was not on the disk.
+#[test]
+fn a_failed_sync_is_the_failure_of_all_who_sync() {
+    let disk = FaultyDisk::new(3);
+    let (mut writer, segments) = new_log(&disk);
+    push(&mut writer, 1, b"head", b"rest");
+    writer.commit(false).unwrap();
+    disk.fail_after(0, Fault::Once);
+    assert!(writer.sync().is_err());
+    assert!(segments.sync().is_err(), "the writer's failure is the readers'");
+
+    let disk = FaultyDisk::new(4);
+    let (mut writer, segments) = new_log(&disk);
+    push(&mut writer, 1, b"head", b"rest");
+    writer.commit(false).unwrap();
+    disk.fail_after(0, Fault::Once);
+    assert!(segments.sync().is_err());
+    push(&mut writer, 1, b"later", b"");
+    assert!(writer.commit(false).is_err(), "and the other way round");
+}
+
 #[test]
 fn a_spare_that_cannot_be_made_is_no_failure() {
     let disk = FaultyDisk::new(1);
