@@ -156,11 +156,11 @@ impl Keeper {
     }
 
     /// Saves some timelines whose oldest unsaved entry is in a segment before `before`. Says
-    /// whether there were any.
+    /// whether there may be more.
     fn save_dirty(&mut self, before: u64) -> Result<bool, IndexError> {
         let places = self.engine.backlog.take_dirty(before, SAVED_TOGETHER);
         save::save(&self.engine, &places)?;
-        Ok(!places.is_empty())
+        Ok(places.len() == SAVED_TOGETHER)
     }
 
     fn save_keys(&mut self, work: &Work) {
