@@ -1,14 +1,20 @@
 //! The physical limit: a log file, an index in memory, nothing else.
 //!
 //! Four segments of 64 MiB are filled with zeros beforehand and written in turn, so that no write
-//! grows a file. For each group of 64 sends there is one write and one sync; the index has the
-//! position of each message under each of its members.
+//! grows a file. For each group of 64 sends there is one write and one sync. It is given what the
+//! store is given, writes names and bodies as they are, and keeps in memory, by name, where the
+//! messages of each conversation and of each inbox stand: the least that could be read again.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use seqline_core::fanout::Members;
+use seqline_core::id::TimelineId;
 
 use super::driver::Outcome;
 use super::traffic::Traffic;
@@ -19,15 +25,17 @@ const SEGMENTS: usize = 4;
 /// Sends that share a sync.
 pub const SENDS_PER_SYNC: usize = 64;
 
+/// The positions of the messages of each timeline, by its name.
+type Timelines = HashMap<Box<[u8]>, Vec<u64>, RandomState>;
+
 struct Log {
     segments: Vec<File>,
     segment: usize,
     at: usize,
     buffer: Vec<u8>,
-    /// Where each message stands.
-    messages: Vec<u64>,
-    /// Of each member, its messages.
-    inboxes: Vec<Vec<u32>>,
+    waiting: Vec<(u64, Vec<u8>, Members)>,
+    conversations: Timelines,
+    inboxes: Timelines,
 }
 
 /// Sends for `time` after a warm-up.
@@ -40,7 +48,7 @@ pub fn run(
     warm_up: Duration,
     time: Duration,
 ) -> io::Result<Outcome> {
-    let mut log = Log::create(dir, traffic.members())?;
+    let mut log = Log::create(dir)?;
     let begun = Instant::now();
     let (start, end) = (begun + warm_up, begun + warm_up + time);
     let (mut outcome, mut used) = (Outcome::default(), None);
@@ -72,7 +80,7 @@ fn path(dir: &Path, number: usize) -> std::path::PathBuf {
 }
 
 impl Log {
-    fn create(dir: &Path, members: usize) -> io::Result<Log> {
+    fn create(dir: &Path) -> io::Result<Log> {
         let zeros = vec![0; 1024 * 1024];
         let segment = |number| {
             let file = File::create(path(dir, number))?;
@@ -88,27 +96,23 @@ impl Log {
             segment: 0,
             at: 0,
             buffer: Vec::new(),
-            messages: Vec::new(),
-            inboxes: vec![Vec::new(); members],
+            waiting: Vec::new(),
+            conversations: Timelines::default(),
+            inboxes: Timelines::default(),
         })
     }
 
     fn commit(&mut self, traffic: &mut Traffic) -> io::Result<()> {
         self.buffer.clear();
-        let mut pair = [0; 2];
-        let mut picks = Vec::with_capacity(SENDS_PER_SYNC);
-        let first = self.messages.len() as u32;
+        self.waiting.clear();
         for _ in 0..SENDS_PER_SYNC {
-            let pick = traffic.pick();
-            let body = traffic.body(&pick);
-            let (conversation, members) = traffic.recipients(&pick, &mut pair);
-            self.messages.push((self.at + self.buffer.len()) as u64);
-            self.buffer.extend_from_slice(&(body.len() as u32).to_le_bytes());
-            self.buffer.extend_from_slice(&(members.len() as u32).to_le_bytes());
-            self.buffer.extend_from_slice(&conversation.to_le_bytes());
-            members.iter().for_each(|id| self.buffer.extend_from_slice(&id.to_le_bytes()));
-            self.buffer.extend_from_slice(&body);
-            picks.push(pick);
+            let send = traffic.outgoing();
+            let position = (self.segment * SEGMENT_BYTES + self.at + self.buffer.len()) as u64;
+            let conversation = TimelineId::Conversation(send.conversation.clone()).key();
+            put(&mut self.buffer, &conversation);
+            put(&mut self.buffer, &send.body.bytes());
+            send.recipients.iter().for_each(|member| put(&mut self.buffer, member));
+            self.waiting.push((position, conversation, send.recipients));
         }
         if self.at + self.buffer.len() > SEGMENT_BYTES {
             self.segment = (self.segment + 1) % SEGMENTS;
@@ -118,10 +122,23 @@ impl Log {
         segment.write_all_at(&self.buffer, self.at as u64)?;
         segment.sync_data()?;
         self.at += self.buffer.len();
-        for (number, pick) in (first..).zip(&picks) {
-            let (_, members) = traffic.recipients(pick, &mut pair);
-            members.iter().for_each(|member| self.inboxes[*member as usize].push(number));
+        for (position, conversation, recipients) in self.waiting.drain(..) {
+            add(&mut self.conversations, &conversation, position);
+            recipients.iter().for_each(|member| add(&mut self.inboxes, member, position));
         }
         Ok(())
+    }
+}
+
+/// One part of a message, with its length before it.
+fn put(buffer: &mut Vec<u8>, part: &[u8]) {
+    buffer.extend_from_slice(&(part.len() as u32).to_le_bytes());
+    buffer.extend_from_slice(part);
+}
+
+fn add(timelines: &mut Timelines, name: &[u8], position: u64) {
+    match timelines.get_mut(name) {
+        Some(timeline) => timeline.push(position),
+        None => drop(timelines.insert(name.into(), vec![position])),
     }
 }

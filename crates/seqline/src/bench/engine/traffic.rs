@@ -1,6 +1,5 @@
 //! Who sends to whom: the same picks for the store and for the bare log.
 
-use bytes::Bytes;
 use seqline_core::fanout::{Members, Outgoing};
 use seqline_core::id::{GroupId, MemberId, MessageId};
 use seqline_core::limits::{GROUP_MEMBERS_MAX, MESSAGE_BYTES_MAX};
@@ -50,7 +49,7 @@ struct Group {
 }
 
 /// One message: its conversation, whom it reaches, the place of its body.
-pub enum Pick {
+enum Pick {
     /// Of one member to another.
     Pair(u32, u32, usize),
     /// To a group.
@@ -98,11 +97,6 @@ impl Traffic {
         self.groups.first().map_or(2, |group| group.numbers.len() as u64)
     }
 
-    /// How many members there are.
-    pub fn members(&self) -> usize {
-        self.members.len()
-    }
-
     /// The name of a member.
     pub fn member(&self, number: usize) -> MemberId {
         self.members[number].clone()
@@ -119,7 +113,7 @@ impl Traffic {
     }
 
     /// The next message. Groups take turns, so that all have equally many.
-    pub fn pick(&mut self) -> Pick {
+    fn pick(&mut self) -> Pick {
         let body = self.serial as usize % self.bodies.len();
         self.serial += 1;
         let members = self.members.len() as u64;
@@ -136,23 +130,6 @@ impl Traffic {
                 Pick::Pair(from as u32, ((from + 1 + distance) % members) as u32, body)
             }
             None => Pick::Group(self.serial as usize % self.groups.len(), body),
-        }
-    }
-
-    /// The body of a message.
-    pub fn body(&self, pick: &Pick) -> Bytes {
-        let (Pick::Pair(_, _, body) | Pick::Group(_, body)) = pick;
-        self.bodies[*body].bytes()
-    }
-
-    /// The conversation of a message as a number, and whom it reaches.
-    pub fn recipients<'a>(&'a self, pick: &Pick, pair: &'a mut [u32; 2]) -> (u64, &'a [u32]) {
-        match pick {
-            Pick::Pair(from, to, _) => {
-                *pair = [*from, *to];
-                (u64::from(*from.min(to)) << 32 | u64::from(*from.max(to)), pair)
-            }
-            Pick::Group(number, _) => (*number as u64, &self.groups[*number].numbers),
         }
     }
 
