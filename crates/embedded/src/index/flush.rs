@@ -4,6 +4,7 @@
 //! replaces the pointer to the version by a synced file and a synced rename. So a power cut leaves
 //! the version before or the one after, whole.
 
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use lsm_tree::mvcc_stream::MvccStream;
 use lsm_tree::{AbstractTree as _, InternalValue, SeqNo};
 
 use super::error::IndexError;
-use super::memtable::{self, Memtable};
+use super::memtable::Memtable;
 use super::shared::{Shared, lock};
 use super::sound;
 
@@ -65,9 +66,10 @@ impl Shared {
     /// Writes the newest version of each row. No reader needs an older one from a table: whoever
     /// has a view without these tables has the memtables.
     fn write_tables(&self, sealed: &[Arc<Memtable>]) -> lsm_tree::Result<()> {
-        let maps: Vec<_> = sealed.iter().map(|memtable| memtable.rows()).collect();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let sorted = |memtable: &Arc<Memtable>| memtable.sorted(&all, SeqNo::MAX);
         let mut sources: Vec<_> =
-            maps.iter().map(|rows| memtable::newest(rows).map(lsm_tree::Result::Ok)).collect();
+            sealed.iter().map(|memtable| sorted(memtable).map(lsm_tree::Result::Ok)).collect();
         let newest: Box<dyn Iterator<Item = lsm_tree::Result<InternalValue>>> =
             match (sources.pop(), sources.is_empty()) {
                 (Some(only), true) => Box::new(only),

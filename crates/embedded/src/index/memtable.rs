@@ -1,53 +1,23 @@
-//! Memtables: rows that are in no table yet, sorted by key.
+//! Memtables: rows that are in no table yet.
 //!
-//! One thread writes, for a few rows at a time under the lock. A filter of bits in front of the
-//! lock answers for nearly every key that is not there, which is the most frequent question.
+//! One thread writes. Rows are found by the hash of their key, which costs one or two lines of
+//! the processor's cache; a sorted map costs a dozen. They are sorted when they are flushed or
+//! scanned, which happens once for many thousand writes. There are many parts with a lock each,
+//! so that nobody waits long while one of them grows.
 
-use std::cmp::Ordering as Order;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use lsm_tree::table::filter::standard_bloom::Builder;
 use lsm_tree::{InternalValue, SeqNo, Slice, ValueType};
 
-/// Words of the filter: 1 MiB, three bits a key. With 400,000 keys it fails for 3 in 1,000.
-const FILTER_WORDS: usize = 128 * 1024;
-/// Rows written before readers may go on.
-const LOCKED_ROWS: usize = 32;
+/// Parts of a memtable.
+const PARTS: usize = 64;
 /// Memory that a row takes beside the bytes of its key and value.
 const ROW_BYTES: usize = 150;
-/// Most rows that a scan copies at a time.
-const SCANNED_ROWS_MAX: usize = 64;
-
-/// A key with its first bytes beside it, so that most comparisons stay in the tree's node.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    prefix: u128,
-    key: Slice,
-}
-
-impl Place {
-    fn new(key: Slice) -> Place {
-        let mut prefix = [0; 16];
-        let length = key.len().min(16);
-        prefix[..length].copy_from_slice(&key[..length]);
-        Place { prefix: u128::from_be_bytes(prefix), key }
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Place) -> Order {
-        self.prefix.cmp(&other.prefix).then_with(|| self.key[..].cmp(&other.key[..]))
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Place) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
 
 #[derive(Clone)]
 struct Version {
@@ -56,7 +26,9 @@ struct Version {
     value: Option<Slice>,
 }
 
-pub(super) struct Row {
+struct Row {
+    hash: u64,
+    key: Slice,
     newest: Version,
     /// Versions that were replaced, the oldest first; only readers that were there before need
     /// them.
@@ -76,60 +48,87 @@ impl Row {
             self.older.get_or_insert_default().push(old);
         }
     }
+
+    /// The row as the tree stores it.
+    fn item(&self, version: &Version) -> InternalValue {
+        let (kind, value) = match &version.value {
+            Some(value) => (ValueType::Value, value.clone()),
+            None => (ValueType::Tombstone, Slice::default()),
+        };
+        InternalValue::from_components(self.key.clone(), value, version.seqno, kind)
+    }
 }
 
-pub(super) type Rows = BTreeMap<Place, Row>;
+#[derive(Default)]
+struct Part(RwLock<HashTable<Row>>);
+
+impl Part {
+    fn read(&self) -> RwLockReadGuard<'_, HashTable<Row>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashTable<Row>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Rows in memory.
 pub(super) struct Memtable {
-    rows: RwLock<Rows>,
-    filter: Box<[AtomicU64]>,
+    parts: Box<[Part]>,
     bytes: AtomicU64,
-}
-
-/// The word of the filter and its bits for a key of this hash.
-fn bits(hash: u64) -> (usize, u64) {
-    let word = usize::try_from(hash >> 40).unwrap_or_default() % FILTER_WORDS;
-    (word, 1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63))
 }
 
 impl Memtable {
     pub(super) fn new() -> Memtable {
-        let filter = (0..FILTER_WORDS).map(|_| AtomicU64::new(0)).collect();
-        Memtable { rows: RwLock::default(), filter, bytes: AtomicU64::new(0) }
+        let parts = (0..PARTS).map(|_| Part::default()).collect();
+        Memtable { parts, bytes: AtomicU64::new(0) }
     }
 
     /// Writes rows with the number `seqno`; of several for a key the last counts.
     pub(super) fn insert(&self, rows: Vec<(Slice, Option<Slice>)>, seqno: SeqNo) {
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let mut map = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-            for (key, value) in rows.by_ref().take(LOCKED_ROWS) {
-                let bytes = ROW_BYTES + key.len() + value.as_ref().map_or(0, |value| value.len());
-                self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-                let (word, bits) = bits(Builder::get_hash(&key));
-                self.filter[word].fetch_or(bits, Ordering::Relaxed);
-                let version = Version { seqno, value };
-                match map.entry(Place::new(key)) {
-                    std::collections::btree_map::Entry::Vacant(entry) => {
-                        entry.insert(Row { newest: version, older: None });
-                    }
-                    std::collections::btree_map::Entry::Occupied(entry) => {
-                        entry.into_mut().replace(version);
-                    }
+        let mut bytes = 0;
+        for (key, value) in rows {
+            bytes += ROW_BYTES + key.len() + value.as_ref().map_or(0, |value| value.len());
+            let hash = Builder::get_hash(&key);
+            let version = Version { seqno, value };
+            let mut part = self.part(hash).write();
+            match part.entry(hash, |row| row.hash == hash && row.key == key, |row| row.hash) {
+                Entry::Occupied(entry) => entry.into_mut().replace(version),
+                Entry::Vacant(entry) => {
+                    entry.insert(Row { hash, key, newest: version, older: None });
                 }
             }
         }
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// What is known of `key`, whose hash is `hash`: nothing, a delete or a value.
     pub(super) fn get(&self, key: &[u8], hash: u64, seqno: SeqNo) -> Option<Option<Slice>> {
-        let (word, bits) = bits(hash);
-        if self.filter[word].load(Ordering::Relaxed) & bits != bits {
-            return None;
+        let part = self.part(hash).read();
+        let row = part.find(hash, |row| row.hash == hash && row.key[..] == *key)?;
+        row.at(seqno).map(|version| version.value.clone())
+    }
+
+    /// The rows of a range in the order of their keys, as a reader sees them whose snapshot is
+    /// `seqno`.
+    pub(super) fn sorted(
+        &self,
+        bounds: &(Bound<Slice>, Bound<Slice>),
+        seqno: SeqNo,
+    ) -> impl DoubleEndedIterator<Item = InternalValue> + use<> {
+        let mut rows = Vec::new();
+        for part in &self.parts {
+            let part = part.read();
+            let inside = part.iter().filter(|row| bounds.contains(&row.key));
+            rows.extend(inside.filter_map(|row| {
+                // Its first bytes beside the key decide nearly every comparison.
+                row.at(seqno).map(|version| (prefix(&row.key), row.item(version)))
+            }));
         }
-        let place = Place::new(Slice::from(key));
-        self.rows().get(&place)?.at(seqno).map(|version| version.value.clone())
+        rows.sort_unstable_by(|(prefix, item), (other_prefix, other)| {
+            prefix.cmp(other_prefix).then_with(|| item.key.user_key.cmp(&other.key.user_key))
+        });
+        rows.into_iter().map(|(_, item)| item)
     }
 
     /// Memory taken, about.
@@ -138,107 +137,18 @@ impl Memtable {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows().is_empty()
+        self.bytes() == 0
     }
 
-    pub(super) fn rows(&self) -> RwLockReadGuard<'_, Rows> {
-        self.rows.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The newest version of each row, as the tree stores it.
-pub(super) fn newest(rows: &Rows) -> impl DoubleEndedIterator<Item = InternalValue> {
-    rows.iter().map(|(place, row)| item(place, &row.newest))
-}
-
-fn item(place: &Place, version: &Version) -> InternalValue {
-    let (kind, value) = match &version.value {
-        Some(value) => (ValueType::Value, value.clone()),
-        None => (ValueType::Tombstone, Slice::default()),
-    };
-    InternalValue::from_components(place.key.clone(), value, version.seqno, kind)
-}
-
-/// Rows of a range as one reader sees them. It copies some at a time, to hold the lock briefly.
-pub(super) struct MemtableRows {
-    memtable: Arc<Memtable>,
-    seqno: SeqNo,
-    /// What is left in the memtable.
-    bounds: (Bound<Place>, Bound<Place>),
-    /// Copied from the front, in order.
-    front: VecDeque<InternalValue>,
-    /// Copied from the back, the last key first.
-    back: VecDeque<InternalValue>,
-    copy_rows: usize,
-}
-
-impl MemtableRows {
-    pub(super) fn new(
-        memtable: &Arc<Memtable>,
-        (start, end): &(Bound<Slice>, Bound<Slice>),
-        seqno: SeqNo,
-    ) -> MemtableRows {
-        let place = |bound: &Bound<Slice>| bound.clone().map(Place::new);
-        MemtableRows {
-            memtable: Arc::clone(memtable),
-            seqno,
-            bounds: (place(start), place(end)),
-            front: VecDeque::new(),
-            back: VecDeque::new(),
-            copy_rows: 2,
-        }
-    }
-
-    fn copy(&mut self, from_back: bool) {
-        if is_crossed(&self.bounds) {
-            return;
-        }
-        self.copy_rows = SCANNED_ROWS_MAX.min(self.copy_rows * 2);
-        let map = self.memtable.rows();
-        let mut range = map.range((self.bounds.0.as_ref(), self.bounds.1.as_ref()));
-        let copied = if from_back { &mut self.back } else { &mut self.front };
-        let mut last = None;
-        while copied.len() < self.copy_rows {
-            let Some((place, row)) = (if from_back { range.next_back() } else { range.next() })
-            else {
-                break;
-            };
-            last = Some(place);
-            copied.extend(row.at(self.seqno).map(|version| item(place, version)));
-        }
-        if let Some(last) = last.cloned() {
-            let end = if from_back { &mut self.bounds.1 } else { &mut self.bounds.0 };
-            *end = Bound::Excluded(last);
-        }
+    fn part(&self, hash: u64) -> &Part {
+        // The map within takes bits from both ends.
+        &self.parts[(hash >> 32) as usize % PARTS]
     }
 }
 
-/// Whether there can be nothing between the bounds; the map would panic.
-fn is_crossed((start, end): &(Bound<Place>, Bound<Place>)) -> bool {
-    use Bound::{Excluded, Included};
-    match (start, end) {
-        (Included(start), Included(end)) => start > end,
-        (Included(start) | Excluded(start), Included(end) | Excluded(end)) => start >= end,
-        _ => false,
-    }
-}
-
-impl Iterator for MemtableRows {
-    type Item = InternalValue;
-
-    fn next(&mut self) -> Option<InternalValue> {
-        if self.front.is_empty() {
-            self.copy(false);
-        }
-        self.front.pop_front().or_else(|| self.back.pop_back())
-    }
-}
-
-impl DoubleEndedIterator for MemtableRows {
-    fn next_back(&mut self) -> Option<InternalValue> {
-        if self.back.is_empty() {
-            self.copy(true);
-        }
-        self.back.pop_front().or_else(|| self.front.pop_back())
-    }
+fn prefix(key: &[u8]) -> u128 {
+    let mut prefix = [0; 16];
+    let length = key.len().min(16);
+    prefix[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(prefix)
 }

@@ -8,7 +8,6 @@ use lsm_tree::mvcc_stream::MvccStream;
 use lsm_tree::{InternalValue, SeqNo, Slice, Table};
 
 use super::error::IndexError;
-use super::memtable::MemtableRows;
 use super::row::{self, Key, Value};
 use super::view::View;
 
@@ -41,7 +40,7 @@ impl Scan {
         }
         let mut sources: Vec<BoxedIterator<'static>> = Vec::new();
         for memtable in view.memtables().filter(|memtable| !memtable.is_empty()) {
-            sources.push(Box::new(MemtableRows::new(memtable, &bounds, seqno).map(Ok)));
+            sources.push(Box::new(memtable.sorted(&bounds, seqno).map(Ok)));
         }
         for run in view.runs.iter() {
             let tables = overlapping(run, &bounds);
