@@ -90,20 +90,65 @@ fn a_wrong_setting_is_refused_with_its_place_by_check_config_and_by_serve() {
 }
 
 #[test]
-fn a_file_of_go_timeline_works_as_it_is_and_says_what_is_not_used() {
+fn a_file_of_go_timeline_chooses_mongo_unless_a_setting_says_otherwise() {
+    let path = fixture("go-timeline.yaml");
+    let chosen = settings(&["--config", &path], &[]);
+    assert_eq!(chosen["server.http.addr"], "\"0.0.0.0:8000\"");
+    assert_eq!(chosen["data.redis.read_timeout"], "200ms");
+    let text = out(&run(&["check-config", "--config", &path], &[]));
+    assert!(!text.contains("does not use"), "{text}");
+    // A directory is the embedded store's: which one is meant?
+    let either = run(&["check-config", "--config", &path, "--data", "elsewhere"], &[]);
+    check_refusal(&either, &["data.mongo.source and data.dir (elsewhere)", "set data.store"]);
+
     let dir = tempfile::tempdir().unwrap();
-    let server =
-        Server::start_on(&dir.path().join("data"), &["--config", &fixture("go-timeline.yaml")]);
+    let settings = [
+        ("data.store", "embedded"),
+        ("data.mongo.source", "mongodb://127.0.0.1:27017"),
+        ("data.redis.addr", "127.0.0.1:6379"),
+    ];
+    let server = Server::start_on_set(&dir.path().join("data"), &settings);
     let log = server.log();
     let unused: Vec<&str> = log.lines().filter(|line| line.contains("does not use")).collect();
     assert_eq!(unused.len(), 1, "{log}");
-    for key in ["data.mongo.source", "data.redis.addr", "registry.etcd.endpoints"] {
-        assert!(unused[0].contains(key), "{log}");
-    }
-    assert!(log.contains("server.grpc.timeout=1s"), "{log}");
-    let settings = settings(&["--config", &fixture("go-timeline.yaml")], &[]);
-    assert_eq!(settings["server.http.addr"], "\"0.0.0.0:8000\"");
-    assert_eq!(settings["data.redis.read_timeout"], "200ms");
+    let expected = "the embedded store does not use these settings: data.mongo.source, \
+                    data.redis.addr";
+    assert!(unused[0].contains(expected), "{log}");
+}
+
+#[test]
+fn a_store_that_this_build_lacks_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let serve = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(SEQLINE);
+        command.args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
+        let output = command.current_dir(dir.path()).envs(variables.iter().copied()).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let source = ("SEQLINE__DATA__MONGO__SOURCE", "mongodb://ann:hunter2@127.0.0.1:1");
+    let refused = serve(&[source]);
+    let expected = "this build has no store over MongoDB, which data.mongo.source asks for; set \
+                    data.store to embedded";
+    assert!(refused.contains(expected) && !refused.contains("hunter2"), "{refused}");
+    let refused = serve(&[source, ("SEQLINE__DATA__STORE", "mongo")]);
+    assert!(refused.contains("which data.store asks for"), "{refused}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no store was made");
+}
+
+#[test]
+fn a_secret_in_a_file_of_its_own_is_used_and_shown_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("source");
+    std::fs::write(&path, "mongodb://ann:hunter2@db:27017\n").unwrap();
+    let variable = ("SEQLINE__DATA__MONGO__SOURCE_FILE", path.to_str().unwrap());
+    let shown = settings(&[], &[variable]);
+    assert_eq!(shown["data.mongo.source"], "\"mongodb://***@db:27017\"");
+    check_refusal(
+        &run(&["serve"], &[("SEQLINE__DATA__REDIS__PASSWORD_FILE", "/no/such")]),
+        &["variable SEQLINE__DATA__REDIS__PASSWORD_FILE", "/no/such cannot be read"],
+    );
 }
 
 #[test]
@@ -111,6 +156,7 @@ fn secrets_reach_neither_the_log_nor_a_listing() {
     let variables = [
         ("SEQLINE__DATA__REDIS__PASSWORD", "hunter2"),
         ("SEQLINE__DATA__MONGO__SOURCE", "mongodb://ann:hunter2@db:27017/?authSource=hunter2"),
+        ("SEQLINE__DATA__STORE", "embedded"),
     ];
     let outputs = [
         run(&["check-config"], &variables),

@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod http;
 pub mod listener;
 pub mod metrics;
+pub mod open_store;
 pub mod page;
 pub mod proto;
 pub mod requests;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use seqline_core::service::Timelines;
 use seqline_core::store::Store;
-use seqline_embedded::{Durability as StoreDurability, EmbeddedStore, OpenError, Options};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::config::{Config, Data, Durability};
+use crate::config::Config;
 use crate::listener::{self, BindError, Connections, Protocol};
+use crate::open_store::{self, StoreError};
 use crate::runtime::{self, Runtimes};
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemEntropy};
@@ -29,9 +29,9 @@ pub enum StartError {
     /// An address cannot be listened on. Choose another one, or free it.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The data directory cannot be opened. The text says what to do.
-    #[error("cannot open the store: {0}")]
-    Open(#[from] OpenError),
+    /// The store cannot be opened. The text says what to do.
+    #[error(transparent)]
+    Open(#[from] StoreError),
     /// The system gives no thread or no event queue.
     #[error("cannot start the server's threads: {0}")]
     Threads(#[from] io::Error),
@@ -55,9 +55,8 @@ pub struct Running {
 pub fn start(config: Config) -> Result<Running, StartError> {
     // Addresses come first: a port that is taken is told before a store is made or recovered.
     let listeners = Listeners::bind(&config)?;
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let store = EmbeddedStore::open(store_options(&config.data), clock, entropy)?;
-    run(Arc::new(store), listeners, config)
+    let store = open_store::open(&config.data)?;
+    run(store, listeners, config)
 }
 
 /// Starts a server over `store`, with the system's clock and randomness.
@@ -67,21 +66,6 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 pub fn start_with(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
     let listeners = Listeners::bind(&config)?;
     run(store, listeners, config)
-}
-
-fn store_options(data: &Data) -> Options {
-    Options {
-        dir: data.dir.clone(),
-        durability: match data.durability {
-            Durability::Fsync => StoreDurability::Fsync,
-            Durability::Interval => StoreDurability::Interval(data.durability_interval),
-            Durability::None => StoreDurability::None,
-        },
-        idempotency_window: data.idempotency_window,
-        queue_sends_max: data.queue_sends_max,
-        queue_bytes_max: data.queue_bytes_max,
-        memory_bytes: data.memory_bytes,
-    }
 }
 
 /// Both sides, listening: from here on the kernel keeps connections until they are taken.

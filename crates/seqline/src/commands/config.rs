@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 use seqline_server::config::{example, reference};
 
-use super::serve::{Settings, unused};
+use super::serve::Settings;
 use super::{Ended, Failed};
 
 /// Print every setting with its text and default, as a YAML file or as a page to read
@@ -68,7 +68,7 @@ impl CheckConfig {
         for (key, value) in settings {
             text.push_str(&format!("{key}: {value}\n"));
         }
-        if let Some(warning) = unused(&config) {
+        for warning in config.warnings() {
             text.push_str(&format!("# {warning}\n"));
         }
         text.push_str("# These settings are right. Next: `seqline serve` with the same ones.\n");

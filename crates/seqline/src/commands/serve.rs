@@ -89,7 +89,7 @@ impl Serve {
         let shown: Vec<String> =
             config.effective().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         tracing::info!(settings = %shown.join(" "), "starting");
-        if let Some(warning) = unused(&config) {
+        for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
         let threads = |error| Failed::unreachable(format!("cannot wait for signals: {error}"));
@@ -110,13 +110,6 @@ impl Serve {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-/// One line about settings that are known, given, and used by nothing.
-pub fn unused(config: &Config) -> Option<String> {
-    let keys = config.unused();
-    let list = keys.join(", ");
-    (!keys.is_empty()).then(|| format!("the embedded store does not use these settings: {list}"))
 }
 
 /// Completes at the first signal; the second one ends the process.

@@ -10,7 +10,8 @@ const FILE_HEAD: &str = "\
 # Start with it:  seqline serve --config FILE
 # Check it:       seqline check-config --config FILE
 # Each setting can also be given as an environment variable, which wins over the file:
-# server.http.addr is SEQLINE__SERVER__HTTP__ADDR. Flags win over both.
+# server.http.addr is SEQLINE__SERVER__HTTP__ADDR. Flags win over both. A secret can be in a file
+# of its own: data.redis.password_file names the file that holds data.redis.password.
 ";
 
 const PAGE_HEAD: &str = r#"# Settings
@@ -28,8 +29,13 @@ winning over those before it:
 Keys may be written `snake_case` or `camelCase`. An unknown key is an error, with the nearest
 known one. `${a.b:default}` in a value stands for the value of the key `a.b` in the files, or for
 the default where there is none. `seqline gen-config` prints a file with everything below,
-`seqline check-config` checks one. go-timeline's own file works as it is; what it says about
-MongoDB, Redis and etcd is known and not used, which one line of the log says at the start.
+`seqline check-config` checks one. go-timeline's own file works as it is: it says where MongoDB is,
+so the store is `mongo`, and where etcd is, so the server registers there. One line of the log
+names the settings that the chosen store does not use.
+
+A secret need not stand among the settings: where the text below says so, `KEY_file` names a file
+that holds it, in a settings file (`password_file: /run/secrets/redis`) as in a variable
+(`SEQLINE__DATA__REDIS__PASSWORD_FILE`). A newline at the end of the file is not part of it.
 
 The settings in use are logged at the start, passwords and credentials masked.
 "#;
@@ -47,10 +53,11 @@ pub fn example() -> String {
                 comment(&mut text, &indent, &doc);
                 let _ = writeln!(text, "{indent}{name}:");
             }
-            Listed::Setting(Setting { key, doc, default, allowed }) => {
+            Listed::Setting(Setting { key, doc, default, allowed, secret }) => {
                 let (indent, name) = place(&key);
                 comment(&mut text, &indent, &doc);
-                comment(&mut text, &indent, &format!("Allowed: {allowed}."));
+                let file = from_file(name, secret);
+                comment(&mut text, &indent, &format!("Allowed: {allowed}{file}."));
                 let _ = writeln!(text, "{indent}{name}: {default}");
             }
         }
@@ -66,10 +73,11 @@ pub fn reference() -> String {
             Listed::Group { key, doc } => {
                 let _ = write!(text, "\n## `{key}`\n{doc}\n");
             }
-            Listed::Setting(Setting { key, doc, default, allowed }) => {
+            Listed::Setting(Setting { key, doc, default, allowed, secret }) => {
                 let doc = doc.replace('\n', "\n  ");
+                let file = from_file(place(&key).1, secret);
                 let _ = writeln!(text, "- **`{key}`**, default `{default}`: {doc}");
-                let _ = writeln!(text, "  Allowed: {allowed}.");
+                let _ = writeln!(text, "  Allowed: {allowed}{file}.");
             }
         }
     }
@@ -81,6 +89,11 @@ pub fn listed() -> Vec<Listed> {
     let mut listed = Vec::new();
     Config::list("", &mut listed);
     listed
+}
+
+/// That a secret can also be given as a file.
+fn from_file(name: &str, secret: bool) -> String {
+    if secret { format!("; or {name}_file with the path of a file") } else { String::new() }
 }
 
 /// How far in a key stands in a file, and its own name.

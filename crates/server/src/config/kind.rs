@@ -13,6 +13,11 @@ pub trait Kind<T> {
     /// What may be given: completes "allowed is …".
     fn allowed(&self) -> String;
 
+    /// Whether it may be given as the name of a file that holds it; see `secret_file`.
+    fn secret(&self) -> bool {
+        false
+    }
+
     /// The value as one may log it.
     fn show(&self, value: &T) -> String {
         self.write(value)

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::data::{StoreKind, WriteConcern};
 use super::example::listed;
+use super::secret_file;
 use super::sections::Config;
 use super::setting::{Given, Group as _, Listed, Refusal};
 use super::source::{self, Assignment, Origin};
@@ -61,6 +63,7 @@ impl Config {
             given: Some(Given::Text(value)),
             origin: Origin::Flag(flag),
         }));
+        secret_file::resolve(&mut assignments, &mut problems);
         let mut config = Config::default();
         for assignment in &assignments {
             if let Err(reason) = apply(&mut config, assignment) {
@@ -80,19 +83,37 @@ impl Config {
         shown
     }
 
-    /// The keys that were changed and that nothing in this version reads: go-timeline's.
-    pub fn unused(&self) -> Vec<String> {
-        let etcd = !self.registry.etcd.endpoints.is_empty();
-        let others = |key: &str| {
-            key.starts_with("data.mongo.")
-                || key.starts_with("data.redis.")
-                || (etcd && key.starts_with("registry.etcd."))
+    /// What somebody should know who starts a server with these settings, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let kind = self.data.store_kind();
+        let mut warnings = Vec::new();
+        let unused = self.unused(kind);
+        if !unused.is_empty() {
+            let (store, list) = (kind.as_str(), unused.join(", "));
+            warnings.push(format!("the {store} store does not use these settings: {list}"));
+        }
+        if kind == StoreKind::Mongo && self.data.mongo.write_concern != WriteConcern::Majority {
+            warnings.push(
+                "data.mongo.write_concern is not majority: messages that were acknowledged may be \
+                 lost, and their numbers used again"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    /// The keys that were changed and that a store of this kind does not read.
+    fn unused(&self, kind: StoreKind) -> Vec<String> {
+        let others: &[&str] = match kind {
+            StoreKind::Embedded => &["data.mongo.", "data.redis."],
+            StoreKind::Mongo => &["data.dir", "data.durability", "data.memory_", "data.queue_"],
         };
         let defaults = Config::default().effective();
         let changed = self.effective().into_iter().zip(defaults);
         changed
-            .filter(|((key, value), (_, default))| others(key) && value != default)
+            .filter(|((_, value), (_, default))| value != default)
             .map(|((key, _), _)| key)
+            .filter(|key| others.iter().any(|other| key.starts_with(other)))
             .collect()
     }
 }
@@ -144,7 +165,8 @@ fn unknown(key: &str) -> String {
 
 /// Settings that are right one by one and wrong together.
 fn contradictions(config: &Config) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = config.data.contradictions();
+    found.extend(config.registry.etcd.contradictions());
     let (http, grpc) = (&config.server.http.addr, &config.server.grpc.addr);
     if http == grpc && !http.ends_with(":0") {
         found.push(format!("server.http.addr and server.grpc.addr are both {http}"));

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::kind::{Kind, quote};
 use super::setting::{Given, Leaf};
-use super::words::Texts;
 
 /// A text that is never logged whole.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -47,6 +46,10 @@ impl Kind<Secret> for Hidden {
         if self.uri { "a URI".to_owned() } else { "any text".to_owned() }
     }
 
+    fn secret(&self) -> bool {
+        true
+    }
+
     fn show(&self, value: &Secret) -> String {
         match (value.0.is_empty(), self.uri) {
             (true, _) => quote(""),
@@ -63,36 +66,6 @@ impl Kind<Secret> for Hidden {
         }
     }
 }
-/// A list of URIs, shown without their credentials and options.
-pub(super) struct HiddenList;
-
-/// A list of URIs.
-pub(super) fn uris() -> Leaf<HiddenList> {
-    Leaf(HiddenList)
-}
-
-impl Kind<Vec<Secret>> for HiddenList {
-    fn read(&self, given: &Given) -> Option<Vec<Secret>> {
-        Some(Texts.read(given)?.into_iter().map(Secret).collect())
-    }
-
-    fn write(&self, value: &Vec<Secret>) -> String {
-        Texts.write(&value.iter().map(|secret| secret.0.clone()).collect())
-    }
-
-    fn allowed(&self) -> String {
-        Texts.allowed()
-    }
-
-    fn show(&self, value: &Vec<Secret>) -> String {
-        Texts.write(&value.iter().map(|secret| mask_uri(&secret.0)).collect())
-    }
-
-    fn mask(&self, _: &Given) -> String {
-        MASK.to_owned()
-    }
-}
-
 /// `uri` without user, password and options, any of which may be a credential.
 fn mask_uri(uri: &str) -> String {
     let (head, options) = uri.split_once('?').map_or((uri, ""), |(head, _)| (head, "?***"));

@@ -1,24 +1,23 @@
-//! Every setting: its name, its text, its default and what it may be. Nothing else lists them.
+//! Every setting: its name, its text, its default and what it may be. `data` and `registry` are in
+//! the files of their names; nothing else lists settings.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use seqline_core::limits::{
     GROUP_MEMBERS_MAX, Limits as DomainLimits, MESSAGE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX,
 };
 
-use seqline_embedded::Options;
-
 use super::amount::{bytes, count, span};
+use super::data::Data;
 use super::kind::choice;
-use super::secret::{Secret, password, uri, uris};
+use super::registry::Registry;
 use super::setting::{Nested, settings};
-use super::words::{address, origins, path, text};
+use super::words::{address, origins};
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 settings! {
     /// Every setting of Seqline.
@@ -33,7 +32,7 @@ settings! {
         cors: Cors = Cors::default(), Nested;
         /// What the service says about itself, on standard error.
         log: Log = Log::default(), Nested;
-        /// Service registration.
+        /// Where other services find this one.
         registry: Registry = Registry::default(), Nested;
     }
 }
@@ -84,82 +83,6 @@ settings! {
         addr: String = "127.0.0.1:9000".to_owned(), address();
         /// The longest one request may take, if its client does not want less; 0s is no limit.
         timeout: Duration = Duration::from_secs(10), span(Duration::ZERO..=DAY);
-    }
-}
-
-/// When a send is acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it would survive power loss.
-    Fsync,
-    /// Once it is written; made safe from power loss at an interval.
-    Interval,
-    /// Once it is written; the operating system decides when it is safe from power loss.
-    None,
-}
-
-const DURABILITIES: &[(&str, Durability)] =
-    &[("fsync", Durability::Fsync), ("interval", Durability::Interval), ("none", Durability::None)];
-
-settings! {
-    /// `data`: where messages are kept, and how safely.
-    Data {
-        /// The data directory. It is made if it does not exist; one server at a time has it.
-        dir: PathBuf = PathBuf::from("./seqline-data"), path();
-        /// When a send is acknowledged. `fsync`: once it would survive power loss. `interval`:
-        /// once it would survive a crash of the server; power loss costs at most the last
-        /// `durability_interval`. `none`: the same, and the operating system decides how much
-        /// power loss costs.
-        durability: Durability = Durability::Fsync, choice(DURABILITIES);
-        /// How often `durability: interval` makes everything safe from power loss.
-        durability_interval: Duration = Duration::from_millis(100),
-            span(Duration::from_millis(1)..=Duration::from_secs(60));
-        /// How long a repeated idempotency key is recognised.
-        idempotency_window: Duration = Options::default().idempotency_window,
-            span(Duration::from_secs(60)..=365 * DAY);
-        /// Memory the store may use, about: timelines in use (three eighths), blocks of the index
-        /// (an eighth), chunks read lately (a sixteenth), buffers of what the index has not
-        /// written yet. Requests and pages on their way come on top; so does the page cache,
-        /// which is the operating system's.
-        memory_bytes: u64 = Options::default().memory_bytes, bytes(32 * MIB..=1_024 * GIB);
-        /// Most sends that may wait for the disk; more are refused as overload.
-        queue_sends_max: usize = Options::default().queue_sends_max, count(1..=10_000_000);
-        /// Most bytes of sends that may wait for the disk; more are refused as overload.
-        queue_bytes_max: usize = Options::default().queue_bytes_max, bytes(MIB..=64 * GIB);
-        /// MongoDB as go-timeline's file names it. The embedded store does not use it.
-        mongo: Mongo = Mongo::default(), Nested;
-        /// Redis as go-timeline's file names it. The embedded store does not use it.
-        redis: Redis = Redis::default(), Nested;
-    }
-}
-
-settings! {
-    /// `data.mongo`: go-timeline's MongoDB.
-    Mongo {
-        /// Where MongoDB is. Credentials in it are never logged.
-        source: Secret = Secret::default(), uri();
-        /// The database.
-        chat_database: String = String::new(), text();
-        /// The collection of inboxes.
-        sync_chat_collection: String = String::new(), text();
-        /// The collection of conversations.
-        history_chat_collection: String = String::new(), text();
-    }
-}
-
-settings! {
-    /// `data.redis`: go-timeline's Redis.
-    Redis {
-        /// Where Redis is.
-        addr: String = String::new(), text();
-        /// Its password. It is never logged.
-        password: Secret = Secret::default(), password();
-        /// The number of the database.
-        db: u32 = 0, count(0..=u64::from(u32::MAX));
-        /// The longest a reply may take.
-        read_timeout: Duration = Duration::ZERO, span(Duration::ZERO..=DAY);
-        /// The longest a request may take to be written.
-        write_timeout: Duration = Duration::ZERO, span(Duration::ZERO..=DAY);
     }
 }
 
@@ -251,25 +174,5 @@ settings! {
         format: LogFormat = LogFormat::Text, choice(LOG_FORMATS);
         /// The least important thing that is logged.
         level: LogLevel = LogLevel::Info, choice(LOG_LEVELS);
-    }
-}
-
-settings! {
-    /// `registry`: service registration.
-    Registry {
-        /// etcd as go-timeline's file names it. This version registers nowhere.
-        etcd: Etcd = Etcd::default(), Nested;
-    }
-}
-
-settings! {
-    /// `registry.etcd`: go-timeline's etcd.
-    Etcd {
-        /// Where etcd is; an empty list is no registration.
-        endpoints: Vec<Secret> = Vec::new(), uris();
-        /// The name to register under.
-        register_server_name: String = String::new(), text();
-        /// The address to register, instead of the one listened on.
-        register_end_point: String = String::new(), text();
     }
 }

@@ -24,6 +24,8 @@ pub struct Setting {
     pub default: String,
     /// What may be given.
     pub allowed: String,
+    /// Whether `KEY_file` may name a file that holds the value.
+    pub secret: bool,
 }
 
 /// One line of a listing of settings: a group or a setting.
@@ -102,7 +104,8 @@ pub(super) struct Leaf<K>(pub K);
 impl<T, K: Kind<T>> Member<T> for Leaf<K> {
     fn list(&self, key: String, doc: String, default: &T, into: &mut Vec<Listed>) {
         let (default, allowed) = (self.0.write(default), self.0.allowed());
-        into.push(Listed::Setting(Setting { key, doc, default, allowed }));
+        let secret = self.0.secret();
+        into.push(Listed::Setting(Setting { key, doc, default, allowed, secret }));
     }
 
     fn set(&self, value: &mut T, path: &[String], given: &Given) -> Result<(), Refusal> {

@@ -29,17 +29,24 @@ impl Kind<String> for Words {
 }
 
 /// A path, as the operating system has it.
-pub(super) struct Location;
+pub(super) struct Location {
+    needed: bool,
+}
 
 /// A path; a relative one starts where the program was started.
 pub(super) fn path() -> Leaf<Location> {
-    Leaf(Location)
+    Leaf(Location { needed: true })
+}
+
+/// A path, or nothing.
+pub(super) fn path_or_none() -> Leaf<Location> {
+    Leaf(Location { needed: false })
 }
 
 impl Kind<PathBuf> for Location {
     fn read(&self, given: &Given) -> Option<PathBuf> {
         let Given::Text(text) = given else { return None };
-        (!text.is_empty()).then(|| PathBuf::from(text))
+        (!self.needed || !text.is_empty()).then(|| PathBuf::from(text))
     }
 
     fn write(&self, value: &PathBuf) -> String {
@@ -47,7 +54,8 @@ impl Kind<PathBuf> for Location {
     }
 
     fn allowed(&self) -> String {
-        "a path; a relative one starts where the program was started".to_owned()
+        let nothing = if self.needed { "" } else { "nothing, or " };
+        format!("{nothing}a path; a relative one starts where the program was started")
     }
 }
 /// `HOST:PORT`.
@@ -61,14 +69,7 @@ pub(super) fn address() -> Leaf<Address> {
 impl Kind<String> for Address {
     fn read(&self, given: &Given) -> Option<String> {
         let Given::Text(text) = given else { return None };
-        let (host, port) = text.rsplit_once(':')?;
-        port.parse::<u16>().ok()?;
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let valid = match bracketed {
-            Some(host) => host.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.contains(|c: char| c.is_whitespace() || ":/[]@".contains(c)),
-        };
-        valid.then(|| text.clone())
+        is_host_and_port(text).then(|| text.clone())
     }
 
     fn write(&self, value: &String) -> String {
@@ -79,6 +80,17 @@ impl Kind<String> for Address {
         "HOST:PORT or [IPV6]:PORT; :PORT is every address, port 0 any free port".to_owned()
     }
 }
+/// Whether `text` is `HOST:PORT` or `[IPV6]:PORT`; the host may be empty.
+pub(super) fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let valid = match bracketed {
+        Some(host) => host.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.contains(|c: char| c.is_whitespace() || ":/[]@".contains(c)),
+    };
+    valid && port.parse::<u16>().is_ok()
+}
+
 /// A list of texts; in a variable or a flag they are separated by commas.
 pub(super) struct Texts;
 

@@ -1,5 +1,9 @@
 //! Loading settings from every source, and the texts made from their list.
 
+mod registry;
+mod secret;
+mod store;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +36,7 @@ fn nothing_given_is_the_default_and_that_is_reached_from_this_machine_only() {
     assert_eq!(config.server.http.addr, "127.0.0.1:8000");
     assert_eq!(config.server.grpc.addr, "127.0.0.1:9000");
     assert_eq!(config.data.durability, Durability::Fsync);
-    assert_eq!(config.unused(), Vec::<String>::new());
+    assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
 #[test]
@@ -174,22 +178,4 @@ fn a_wrong_variable_is_refused_by_its_name() {
 fn a_missing_file_is_named() {
     let refused = load(Some(Path::new("/no/such.yaml")), &[]).unwrap_err();
     assert!(refused.contains("/no/such.yaml cannot be read"), "{refused}");
-}
-
-#[test]
-fn secrets_are_masked_wherever_settings_are_shown() {
-    let text = "data:\n  redis: {password: hunter2}\n  mongo:\n    \
-                source: mongodb://ann:hunter2@db:27017/x?tlsCertificateKeyFilePassword=hunter2\n\
-                registry: {etcd: {endpoints: ['http://ann:hunter2@etcd:2379']}}\n";
-    let config = load_text(text).unwrap();
-    assert_eq!(config.data.redis.password.0, "hunter2");
-    let shown = format!("{:?}", config.effective());
-    assert!(shown.contains("mongodb://***@db:27017/x?***"), "{shown}");
-    for shown in [shown, format!("{config:?}")] {
-        assert!(!shown.contains("hunter2"), "{shown}");
-    }
-    let refused = load_text("data: {redis: {passwort: hunter2}}").unwrap_err();
-    assert!(!refused.contains("hunter2"), "{refused}");
-    let unused = ["data.mongo.source", "data.redis.password", "registry.etcd.endpoints"];
-    assert_eq!(config.unused(), unused);
 }
