@@ -1,5 +1,6 @@
 //! Protobuf types, clients and servers of the frozen `timeline.v1` API and of kratos' metadata
-//! service. Knows nothing of the domain.
+//! service, and a client of the part of etcd's API that registers a service. Knows nothing of the
+//! domain.
 //!
 //! The code in `generated/` is made from `proto/` by the test `generated`; so a build needs
 //! neither `protoc` nor a build script.
@@ -20,5 +21,13 @@ pub mod kratos {
     }
 }
 
-/// An encoded `google.protobuf.FileDescriptorSet` of everything above, dependencies first.
+/// `etcdserverpb`: see `proto/etcd/rpc.proto`.
+pub mod etcd {
+    #[allow(missing_docs, clippy::all)]
+    pub mod v3 {
+        include!("generated/etcdserverpb.rs");
+    }
+}
+
+/// An encoded `google.protobuf.FileDescriptorSet` of everything that is served, dependencies first.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin");
