@@ -16,6 +16,7 @@ use crate::convert::{
 };
 use crate::http::body::Bodies;
 use crate::metrics::{Counters, QUEUE_BYTES, QUEUE_SENDS, STORE_BYTES, Sends};
+use crate::registry::Standing;
 use crate::requests::Requests;
 use crate::wakes::gathered;
 
@@ -32,6 +33,8 @@ pub struct App {
     pub requests: Requests,
     /// Memory for bodies of HTTP requests, one for all threads.
     pub bodies: Bodies,
+    /// How the registration stands; `None` if the settings want none.
+    pub registry: Option<Standing>,
     counters: Counters,
     /// Cancelled once the server has begun to stop.
     pub stopping: CancellationToken,
@@ -42,12 +45,14 @@ impl App {
     pub fn new(timelines: Timelines, config: Arc<Config>, metrics: PrometheusHandle) -> App {
         let requests = Requests::new(config.limits.requests_in_flight_max);
         let bodies = Bodies::new(config.limits.request_bytes_max);
+        let registry = config.registry.etcd.is_on().then(Standing::new);
         App {
             timelines,
             config,
             metrics,
             requests,
             bodies,
+            registry,
             counters: Counters::new(),
             stopping: CancellationToken::new(),
         }

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod open_store;
 pub mod page;
 pub mod proto;
+pub mod registry;
 pub mod requests;
 mod runtime;
 pub mod serve;

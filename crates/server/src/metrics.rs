@@ -31,6 +31,10 @@ pub const STORE_BYTES: &str = "seqline_store_bytes";
 pub const CONNECTIONS: &str = "seqline_connections";
 /// Counter `{protocol="http|grpc"}`: connections closed at once because of the limit.
 pub const CONNECTIONS_REFUSED: &str = "seqline_connections_refused_total";
+/// Gauge: 1 while the registration is known to be in etcd, otherwise 0; absent if none is wanted.
+pub const REGISTERED: &str = "seqline_registry_registered";
+/// Counter: attempts to register, or to renew that, that failed.
+pub const REGISTRY_RETRIES: &str = "seqline_registry_retries_total";
 
 /// From a tenth of a millisecond, a fast disk's sync, to the longest a request may take.
 const SECONDS: [f64; 16] = [
@@ -138,4 +142,6 @@ fn describe() {
     describe_gauge!(STORE_BYTES, Unit::Bytes, "Bytes the store takes on disk");
     describe_gauge!(CONNECTIONS, "Open connections, by protocol");
     describe_counter!(CONNECTIONS_REFUSED, "Connections closed at once because of the limit");
+    describe_gauge!(REGISTERED, "Whether the registration is known to be in etcd");
+    describe_counter!(REGISTRY_RETRIES, "Attempts to register or to renew it that failed");
 }

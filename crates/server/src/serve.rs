@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::listener::{self, BindError, Connections, Protocol};
 use crate::open_store::{self, StoreError};
+use crate::registry::Registrar;
 use crate::runtime::{self, Runtimes};
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemEntropy};
@@ -89,7 +90,9 @@ fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Ru
     let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let timelines = Timelines::new(store, clock, entropy, config.limits.domain());
-    let app = App::new(timelines, Arc::new(config), crate::metrics::install());
+    let metrics = crate::metrics::install();
+    let app = App::new(timelines, Arc::new(config), metrics);
+    let registrar = Registrar::new(&app.config, http_addr, grpc_addr, app.registry.clone());
 
     let shutdown = Shutdown::default();
     let stop = CancellationToken::new();
@@ -98,7 +101,9 @@ fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Ru
     let threads = app.config.server.threads;
     let (runtimes, threads) = runtime::start(threads, &app, &shutdown, &alive)?;
     drop(alive);
-    let front = Front { app, http, grpc, runtimes, threads, ends, shutdown, stop: stop.clone() };
+    let stopped = stop.clone();
+    let front =
+        Front { app, http, grpc, registrar, runtimes, threads, ends, shutdown, stop: stopped };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let run = move || front.run(&runtime, report);
     std::thread::Builder::new().name("seqline-accept".to_owned()).spawn(run)?;
@@ -106,8 +111,8 @@ fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Ru
 }
 
 impl Running {
-    /// Stops: takes nothing new, finishes the requests in flight (for at most
-    /// `server.shutdown_timeout`), makes everything durable.
+    /// Stops: takes the registration away, then takes nothing new, finishes the requests in
+    /// flight (for at most `server.shutdown_timeout`), makes everything durable.
     ///
     /// # Errors
     /// Whatever kept the store from making everything durable.
@@ -131,6 +136,7 @@ struct Front {
     app: App,
     http: std::net::TcpListener,
     grpc: std::net::TcpListener,
+    registrar: Option<Registrar>,
     runtimes: Runtimes,
     threads: Vec<JoinHandle<()>>,
     /// Closed once every thread has ended its connections.
@@ -141,9 +147,11 @@ struct Front {
 
 impl Front {
     fn run(self, runtime: &Runtime, report: oneshot::Sender<seqline_core::Result<()>>) {
-        let Front { app, http, grpc, runtimes, threads, mut ends, shutdown, stop } = self;
+        let Front { app, http, grpc, registrar, runtimes, threads, mut ends, shutdown, stop } =
+            self;
         let closed = runtime.block_on(async {
-            accept_until(&stop, http, grpc, &runtimes, &app).await;
+            let ending = unwanted(&stop, &app, registrar);
+            accept_until(ending, http, grpc, &runtimes, &app).await;
             app.begin_stop();
             shutdown.begin.cancel();
             drop(runtimes);
@@ -165,8 +173,23 @@ impl Front {
     }
 }
 
+/// Ends once the server is asked to stop and is no longer registered. Meanwhile it answers who was
+/// sent here, and says that it is not ready.
+async fn unwanted(stop: &CancellationToken, app: &App, registrar: Option<Registrar>) {
+    let asked = async {
+        stop.cancelled().await;
+        app.begin_stop();
+    };
+    let registered = async {
+        if let Some(registrar) = registrar {
+            registrar.run(stop).await;
+        }
+    };
+    tokio::join!(asked, registered);
+}
+
 async fn accept_until(
-    stop: &CancellationToken,
+    ending: impl Future<Output = ()>,
     http: std::net::TcpListener,
     grpc: std::net::TcpListener,
     runtimes: &Runtimes,
@@ -190,7 +213,7 @@ async fn accept_until(
         }
     };
     tokio::select! {
-        () = stop.cancelled() => {}
+        () = ending => {}
         () = upkeep => {}
         ((), ()) = async {
             tokio::join!(accept(Protocol::Http, http), accept(Protocol::Grpc, grpc))

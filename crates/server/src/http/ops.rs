@@ -21,10 +21,15 @@ pub fn router() -> Router<App> {
 }
 
 async fn ready(State(app): State<App>) -> Response {
-    match app.not_ready() {
-        None => text(StatusCode::OK, "ready"),
-        Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &reason),
+    let (status, mut lines) = match app.not_ready() {
+        None => (StatusCode::OK, "ready".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+    };
+    // It decides nothing: without its registration the server answers all the same.
+    if let Some(registry) = &app.registry {
+        lines = format!("{lines}\n{}", registry.text());
     }
+    text(status, &lines)
 }
 
 async fn metrics(State(app): State<App>) -> Response {
@@ -32,7 +37,7 @@ async fn metrics(State(app): State<App>) -> Response {
         .into_response()
 }
 
-fn text(status: StatusCode, line: &str) -> Response {
+fn text(status: StatusCode, lines: &str) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    (status, headers, format!("{line}\n")).into_response()
+    (status, headers, format!("{lines}\n")).into_response()
 }
