@@ -7,7 +7,7 @@ use crate::support::Server;
 
 #[test]
 fn the_published_go_client_works_over_grpc_and_http() {
-    let client = build_go_client();
+    let client = build_go("go");
     let server = Server::start();
     let output = Command::new(client)
         .args(["-http", &server.http.to_string(), "-grpc", &server.grpc.to_string()])
@@ -22,10 +22,10 @@ fn the_published_go_client_works_over_grpc_and_http() {
     );
 }
 
-/// Builds `tests/clients/go`; the modules come from Go's module proxy the first time.
-fn build_go_client() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/go");
-    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-client");
+/// Builds `tests/clients/NAME`; the modules come from Go's module proxy the first time.
+pub fn build_go(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").join(name);
+    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-client"));
     // `-buildvcs=false`: a source tree that belongs to another user must build as well.
     let output = Command::new("go")
         .args(["build", "-mod=readonly", "-buildvcs=false", "-o"])

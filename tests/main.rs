@@ -21,6 +21,7 @@ mod golden;
 mod limits;
 mod page;
 mod power;
+mod registry;
 mod repair;
 mod replay;
 mod shutdown;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each module of the suite uses its own part")]
 
 pub mod command;
+pub mod daemon;
 pub mod grpc;
 pub mod http;
 pub mod process;

@@ -49,12 +49,16 @@ impl Server {
 
     /// Starts a server on `data`, which stays when it ends, with settings.
     pub fn start_on_set(data: &Path, settings: &[(&str, &str)]) -> Server {
-        let mut command = Command::new(SEQLINE);
-        for (key, value) in settings {
-            let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
-            command.env(name, value);
-        }
-        Server::spawn(command, data, &[] as &[&str])
+        Server::spawn(set(settings), data, &[] as &[&str])
+    }
+
+    /// Starts a server on an empty directory of its own and on these addresses, with settings.
+    pub fn start_set_at(http: SocketAddr, grpc: SocketAddr, settings: &[(&str, &str)]) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let (command, data) = (set(settings), dir.path().join("data"));
+        let mut server = Server::spawn_at(command, &data, http, grpc, &[] as &[&str]);
+        server._dir = Some(dir);
+        server
     }
 
     /// Starts a server on `data`, which stays when it ends.
@@ -169,6 +173,16 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// The program with settings such as `("limits.connections_max", "5")`.
+fn set(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(SEQLINE);
+    for (key, value) in settings {
+        let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
+        command.env(name, value);
+    }
+    command
 }
 
 /// Reads `ready http=HOST:PORT grpc=HOST:PORT`.
