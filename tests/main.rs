@@ -24,6 +24,7 @@ mod power;
 mod registry;
 mod repair;
 mod replay;
+mod servers;
 mod shutdown;
 mod support;
 mod tidy;

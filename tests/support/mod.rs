@@ -3,8 +3,11 @@
 
 pub mod command;
 pub mod daemon;
+pub mod etcd;
 pub mod grpc;
 pub mod http;
+pub mod mongo;
 pub mod process;
+pub mod redis;
 
 pub use process::Server;
