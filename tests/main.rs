@@ -19,6 +19,7 @@ mod documentation;
 mod follow;
 mod golden;
 mod limits;
+mod mongo_proxy;
 mod page;
 mod power;
 mod registry;

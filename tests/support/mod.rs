@@ -7,6 +7,7 @@ pub mod etcd;
 pub mod grpc;
 pub mod http;
 pub mod mongo;
+pub mod mongo_proxy;
 pub mod process;
 pub mod redis;
 
