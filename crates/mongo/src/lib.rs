@@ -1,6 +1,7 @@
-//! The document shapes of the distributed store on MongoDB.
+//! The distributed store on MongoDB: any number of instances, one database.
 //!
-//! Today this crate holds exactly that and nothing that opens a connection: how go-timeline names
-//! collections, fields and timelines, so that its data can be read and kept. [`schema`] is pure.
+//! [`schema`] says how go-timeline names collections, fields and timelines, so that its data can
+//! be read and kept. [`hints`] has the two ports to a service beside the database that saves time.
 
+pub mod hints;
 pub mod schema;

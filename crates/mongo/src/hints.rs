@@ -1,0 +1,68 @@
+//! What a service beside the database may tell: tails of inboxes, and that a timeline has grown.
+//!
+//! Two ports, both only to save time. Everything said here may be lost, late or repeated, and no
+//! number, no order and no `latest` is ever decided by it. [`Nothing`] is what a store has that
+//! runs alone; the Redis side implements both.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use seqline_core::clock::UnixMillis;
+use seqline_core::id::{Epoch, Text, TimelineId};
+use seqline_core::seq::Seq;
+
+/// A tail somebody knew, and when.
+///
+/// The only rule: `seq` was acknowledged or read at majority, at `at` or later. Then it can only
+/// be too low, and too low costs one retry, as long as it is used before anything that it may
+/// point at is deleted. The store refuses a hint older than its own limit, so a hint must carry
+/// the time it was given with and never a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The highest position of the inbox at that time; [`Seq::ZERO`] if it had none.
+    pub seq: Seq,
+    /// When that was known, by the clock of the instance that knew.
+    pub at: UnixMillis,
+}
+
+/// The answer of [`Hints::tails`].
+pub type HintFuture = Pin<Box<dyn Future<Output = Vec<Option<Hint>>> + Send + 'static>>;
+
+/// Tails of inboxes that any instance knew.
+///
+/// Hints of one database and epoch never answer for another: an implementation keeps them under
+/// names that carry both. Losing some or all of them costs reads and nothing else.
+pub trait Hints: Send + Sync + 'static {
+    /// What is known of the inboxes of `members`: one answer each, in their order. It comes
+    /// within milliseconds or says that nothing is known; it never fails.
+    fn tails(&self, epoch: Epoch, members: Vec<Text>) -> HintFuture;
+
+    /// Takes over what this instance knows. Returns at once, and may drop it.
+    fn put(&self, epoch: Epoch, tails: Vec<(Text, Hint)>);
+}
+
+/// Tells the other instances that timelines have grown.
+///
+/// The receiving side calls `MongoStore::grown` for each timeline it hears of, and
+/// `MongoStore::all_grown` whenever it may have missed some, for example after it had to connect
+/// again.
+pub trait Notices: Send + Sync + 'static {
+    /// Called after the entries can be read. Returns at once, and may drop them.
+    fn publish(&self, timelines: Vec<TimelineId>);
+}
+
+/// Knows no tails and tells nobody: for a store that runs alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nothing;
+
+impl Hints for Nothing {
+    fn tails(&self, _: Epoch, members: Vec<Text>) -> HintFuture {
+        Box::pin(std::future::ready(vec![None; members.len()]))
+    }
+
+    fn put(&self, _: Epoch, _: Vec<(Text, Hint)>) {}
+}
+
+impl Notices for Nothing {
+    fn publish(&self, _: Vec<TimelineId>) {}
+}
