@@ -23,6 +23,7 @@ mod mongo_proxy;
 mod page;
 mod power;
 mod registry;
+mod redis_beside;
 mod repair;
 mod replay;
 mod servers;
