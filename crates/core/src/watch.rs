@@ -53,6 +53,11 @@ impl Watchers {
         self.slot(key).notify_waiters();
     }
 
+    /// Wakes everybody: for whoever does not know which timelines have grown.
+    pub fn wake_all(&self) {
+        self.slots.iter().for_each(|slot| slot.notify_waiters());
+    }
+
     fn slot(&self, key: &[u8]) -> &Arc<Notify> {
         &self.slots[self.hash.hash_one(key) as usize % SLOTS]
     }
@@ -127,6 +132,14 @@ mod tests {
         watchers.wake(b"a");
         assert!(watches.into_iter().all(has_grown));
         assert!(!has_grown(other));
+    }
+
+    #[test]
+    fn all_are_woken_at_once() {
+        let watchers = Watchers::new();
+        let watches = [&b"a"[..], b"b", b"c"].map(|key| watchers.watch(key));
+        watchers.wake_all();
+        assert!(watches.into_iter().all(has_grown));
     }
 
     #[test]
