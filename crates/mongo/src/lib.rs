@@ -1,9 +1,46 @@
 //! The distributed store on MongoDB: any number of instances, one database.
 //!
-//! [`schema`] says how go-timeline names collections, fields and timelines, so that its data can
-//! be read and kept. [`hints`] has the two ports to a service beside the database that saves time,
-//! and [`redis`] is one.
+//! Start at [`store::MongoStore`]. A send goes from its lane (`queue`) to its number (`place`),
+//! back over what others left unfinished (`walk`), into the inboxes (`deliver`). [`db`] is the
+//! port to a database, [`hints`] the ports to a service beside it that saves time. Nothing here
+//! keeps anything of its own but memory that may be lost.
 
+mod bounds;
+mod call;
+mod care;
+mod check;
+mod counts;
+pub mod db;
+mod deliver;
+mod documents;
+mod epoch;
+mod exact;
+mod heads;
 pub mod hints;
+mod life;
+mod lookup;
+mod marks;
+pub mod names;
+pub mod options;
+mod place;
+mod positions;
+mod purge;
+mod queue;
+mod read;
 pub mod redis;
+mod resume;
 pub mod schema;
+mod send;
+mod shared;
+mod stem;
+pub mod store;
+mod tails;
+#[cfg(test)]
+mod tests;
+mod trim;
+pub mod uptime;
+mod walk;
+
+pub use options::Options;
+pub use shared::Ports;
+pub use store::{MongoStore, OpenError};

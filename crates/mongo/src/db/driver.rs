@@ -1,0 +1,258 @@
+//! The port on MongoDB, by its official driver.
+//!
+//! Writes are sent as plain commands: so their replies are seen whole, each has a time limit, and
+//! nothing repeats them behind one's back.
+
+mod commands;
+mod indexes;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+use mongodb::{Client, Database};
+
+use super::{Collection, Db, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use crate::options::Options;
+
+/// The collection of floors.
+const FLOORS: &str = "seqline_floor";
+/// The collection of the epoch and the leases.
+const META: &str = "seqline_meta";
+
+/// Up to how many tails are asked for one by one, each by the end of its index range.
+const SINGLE_TAILS_MAX: usize = 8;
+
+/// A MongoDB database.
+#[derive(Clone, Debug)]
+pub struct MongoDb {
+    database: Database,
+    inboxes: String,
+    history: String,
+    weak_writes: Option<u32>,
+}
+
+impl MongoDb {
+    /// A database that is connected to when it is first used.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    pub async fn connect(options: &Options) -> Result<MongoDb, String> {
+        let client = Client::with_uri_str(&options.uri).await.map_err(|e| e.to_string())?;
+        if let Some(nodes) = options.weak_writes {
+            tracing::warn!(
+                nodes,
+                "writes are acknowledged before a majority has them: acknowledged messages can \
+                 be lost, repeated or reordered"
+            );
+        }
+        Ok(MongoDb {
+            database: client.database(&options.database),
+            inboxes: options.inboxes.clone(),
+            history: options.history.clone(),
+            weak_writes: options.weak_writes,
+        })
+    }
+
+    fn name(&self, of: Collection) -> &str {
+        match of {
+            Collection::Inboxes => &self.inboxes,
+            Collection::History => &self.history,
+            Collection::Floors => FLOORS,
+            Collection::Meta => META,
+        }
+    }
+
+    fn write_concern(&self, within: Duration) -> Document {
+        let wtimeout = millis(within);
+        match self.weak_writes {
+            None => doc! { "w": "majority", "j": true, "wtimeout": wtimeout },
+            Some(nodes) => doc! { "w": i64::from(nodes), "wtimeout": wtimeout },
+        }
+    }
+
+    /// Sends a write command, to which its time limit and write concern are added.
+    async fn write(
+        &self,
+        mut command: RawDocumentBuf,
+        within: Duration,
+    ) -> Result<Document, NoReply> {
+        let concern = RawDocumentBuf::try_from(&self.write_concern(within)).map_err(no_reply)?;
+        command.append(cstr!("writeConcern"), concern);
+        command.append(cstr!("maxTimeMS"), millis(within));
+        let reply = self.database.run_raw_command(command).await.map_err(no_reply)?;
+        match reply.get("writeConcernError") {
+            None => Ok(reply),
+            Some(error) => Err(NoReply(error.to_string())),
+        }
+    }
+
+    async fn find_all(
+        &self,
+        query: commands::Find,
+        within: Duration,
+    ) -> Result<Vec<RawDocumentBuf>, NoReply> {
+        let collection = self.database.collection::<RawDocumentBuf>(self.name(query.of));
+        let mut find = collection
+            .find(query.filter)
+            .sort(query.sort)
+            .projection(query.projection)
+            .max_time(within)
+            .read_concern(ReadConcern::majority())
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        // 0 would mean all, and so does a limit that no answer reaches.
+        if let Some(limit) = i64::try_from(query.limit).ok().filter(|limit| *limit < 1 << 31) {
+            find = find.limit(limit);
+        }
+        let mut cursor = find.await.map_err(no_reply)?;
+        let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        while cursor.advance().await.map_err(no_reply)? {
+            let document = cursor.current().to_owned();
+            bytes = bytes.saturating_add(document.as_bytes().len());
+            found.push(document);
+            if bytes > query.bytes_max {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The tails of many timelines in one command. Sorted against the index, so that the first of
+    /// each group is found without reading the others.
+    async fn tails_of_many(
+        &self,
+        of: Collection,
+        ids: Vec<String>,
+        within: Duration,
+    ) -> Result<Vec<(String, u64)>, NoReply> {
+        let collection = self.database.collection::<Document>(self.name(of));
+        let mut cursor = collection
+            .aggregate([
+                doc! { "$match": { "id": { "$in": ids } } },
+                doc! { "$sort": { "id": -1, "seq": -1 } },
+                doc! { "$group": { "_id": "$id", "seq": { "$first": "$seq" } } },
+            ])
+            .max_time(within)
+            .read_concern(ReadConcern::majority())
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+            .await
+            .map_err(no_reply)?;
+        let mut tails = Vec::new();
+        while cursor.advance().await.map_err(no_reply)? {
+            let document = cursor.current();
+            let id = document.get_str("_id").map_err(no_reply)?.to_owned();
+            tails.push((id, commands::seq(document)?));
+        }
+        Ok(tails)
+    }
+
+    async fn tail(
+        &self,
+        of: Collection,
+        id: String,
+        within: Duration,
+    ) -> Result<Option<(String, u64)>, NoReply> {
+        let found = self.find_all(commands::tail(of, &id), within).await?;
+        found.first().map(|document| Ok((id, commands::seq(document)?))).transpose()
+    }
+}
+
+impl Db for MongoDb {
+    fn insert(
+        &self,
+        into: Collection,
+        documents: Vec<RawDocumentBuf>,
+        order: Order,
+        within: Duration,
+    ) -> Reply<Vec<Outcome>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let count = documents.len();
+            let mut command = RawDocumentBuf::new();
+            command.append(cstr!("insert"), this.name(into));
+            command.append(cstr!("ordered"), order == Order::Ordered);
+            let mut list = RawArrayBuf::new();
+            documents.into_iter().for_each(|document| list.push(document));
+            command.append(cstr!("documents"), list);
+            let reply = this.write(command, within).await?;
+            commands::outcomes(&reply, count, order)
+        })
+    }
+
+    fn find(&self, query: Query, within: Duration) -> Reply<Vec<RawDocumentBuf>> {
+        let this = self.clone();
+        Box::pin(async move {
+            // MongoDB takes 0 for no limit.
+            if let Query::Range { limit: 0, .. } = query {
+                return Ok(Vec::new());
+            }
+            this.find_all(commands::find(query), within).await
+        })
+    }
+
+    fn tails(
+        &self,
+        of: Collection,
+        ids: Vec<String>,
+        within: Duration,
+    ) -> Reply<Vec<(String, u64)>> {
+        let this = self.clone();
+        Box::pin(async move {
+            if ids.len() > SINGLE_TAILS_MAX {
+                return this.tails_of_many(of, ids, within).await;
+            }
+            let tails = join_all(ids.into_iter().map(|id| this.tail(of, id, within))).await;
+            tails.into_iter().filter_map(Result::transpose).collect()
+        })
+    }
+
+    fn update(&self, update: Update, within: Duration) -> Reply<u64> {
+        let this = self.clone();
+        Box::pin(async move {
+            let commands::Change { of, command, held_if_taken } = commands::update(update);
+            let mut whole = RawDocumentBuf::new();
+            whole.append(cstr!("update"), this.name(of));
+            commands::append_all(&mut whole, &command).map_err(no_reply)?;
+            let reply = this.write(whole, within).await?;
+            match commands::write_errors(&reply)?.first() {
+                None => commands::count(&reply),
+                // Somebody holds it, so an upsert found another document under this `_id`.
+                Some(_) if held_if_taken => Ok(0),
+                Some(_) => Err(NoReply("two made one document at once".to_owned())),
+            }
+        })
+    }
+
+    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut command = RawDocumentBuf::new();
+            command.append(cstr!("delete"), this.name(from));
+            commands::append_all(&mut command, &commands::delete(ids)).map_err(no_reply)?;
+            let reply = this.write(command, within).await?;
+            match commands::write_errors(&reply)?.is_empty() {
+                true => Ok(()),
+                false => Err(NoReply("a document could not be deleted".to_owned())),
+            }
+        })
+    }
+
+    fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let all = indexes::all(&this);
+            try_join_all(all.iter().map(|index| index.make(&this.database))).await.map(|_| ())
+        })
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1)
+}
+
+fn no_reply(error: impl std::fmt::Display) -> NoReply {
+    NoReply(error.to_string())
+}

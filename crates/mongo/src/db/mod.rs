@@ -1,0 +1,108 @@
+//! The port to a database: only the commands that the protocol needs.
+//!
+//! Rules that hold for every implementation:
+//! * A write is answered once a majority has it in its journal; a read sees only what a majority
+//!   has, on the primary. A setting may weaken the first, loudly.
+//! * Whatever is not such an answer is [`NoReply`]: a timeout, a dropped connection, an error of
+//!   the write concern. The command may have been done, may be done later or never; later means
+//!   within the time it was given. Whoever needs to know looks.
+//! * Of errors only the code of a broken unique index counts, and at which document: no text.
+
+pub mod driver;
+mod query;
+#[cfg(any(test, feature = "testing"))]
+pub mod simulated;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use mongodb::bson::{Bson, RawDocumentBuf};
+
+pub use query::{Fields, Query, Update};
+
+/// The answer to a command.
+pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, NoReply>> + Send + 'static>>;
+
+/// It is unknown whether the command was done, is under way or never will be.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no reply from the database: {0}")]
+pub struct NoReply(pub String);
+
+/// Which documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Collection {
+    /// Entries of inboxes. Unique over `id` and `seq`.
+    Inboxes,
+    /// Entries of conversations. Unique over `id` and `seq`.
+    History,
+    /// One floor per trimmed timeline.
+    Floors,
+    /// The epoch and the leases.
+    Meta,
+}
+
+/// Whether an insert stops at the first document that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In the order given, up to the first that is refused.
+    Ordered,
+    /// All that are not refused, in any order.
+    Unordered,
+}
+
+/// What became of one document of an insert that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A majority has it.
+    Stored,
+    /// A unique index refused it, or an ordered insert had stopped before it: this command did
+    /// not store it. It may be there all the same, from another command.
+    Refused,
+}
+
+/// Why the indexes could not be made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Existing documents share a position. They must be told apart before Seqline can start.
+    #[error("{0}")]
+    Duplicates(String),
+    /// The database did not do it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A database. `within` is how long a command may take: it is refused or done by then, also if
+/// nobody waits any more.
+pub trait Db: Send + Sync + 'static {
+    /// Inserts documents, each on its own: other writers may come between any two of them.
+    fn insert(
+        &self,
+        into: Collection,
+        documents: Vec<RawDocumentBuf>,
+        order: Order,
+        within: Duration,
+    ) -> Reply<Vec<Outcome>>;
+
+    /// The documents a query finds. One that stands at its place when the command begins, and is
+    /// not changed meanwhile, is found; of two entries of a timeline that come meanwhile, the
+    /// later one is never found without the earlier.
+    fn find(&self, query: Query, within: Duration) -> Reply<Vec<RawDocumentBuf>>;
+
+    /// The highest `seq` of each of the timelines `ids` that has any entry, in any order.
+    fn tails(
+        &self,
+        of: Collection,
+        ids: Vec<String>,
+        within: Duration,
+    ) -> Reply<Vec<(String, u64)>>;
+
+    /// Changes documents; how many it found to change. Repeating one changes nothing more.
+    fn update(&self, update: Update, within: Duration) -> Reply<u64>;
+
+    /// Deletes the documents with these `_id`s, except those of which `again` is set.
+    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()>;
+
+    /// Makes the indexes that are missing.
+    fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>>;
+}

@@ -1,0 +1,330 @@
+//! Fan-out: entries of one conversation into the inboxes of those who are to have them.
+//!
+//! The rules that keep one order and exactly one entry per member:
+//! * An entry goes into an inbox only once every earlier one that belongs there is known to be in
+//!   it: because all before the first entry given here are whole, and because an inbox's later
+//!   entries wait for its earlier ones.
+//! * Several entries of one inbox only ever travel in an ordered insert.
+//! * After a refusal or no reply one looks for the `_id`, and reads the tail afresh. No number is
+//!   ever guessed.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use mongodb::bson::{Bson, RawDocumentBuf};
+use seqline_core::clock::UnixMillis;
+use seqline_core::id::{MemberId, Text, TimelineId};
+use seqline_core::seq::Seq;
+
+use crate::call::{Call, Stop};
+use crate::db::{Collection, Fields, Order, Outcome, Query};
+use crate::documents::{self, Sent, inbox_document};
+use crate::hints::Hint;
+use crate::lookup::{self, COMMAND_MAX, PARALLEL};
+use crate::names;
+use crate::stem::Stem;
+
+/// Up to how many inboxes each get their entries in a command of their own; more get one entry
+/// each per command.
+const CHAINS_MAX: usize = 16;
+/// Most bytes of documents in one command; MongoDB takes 16 MiB.
+const COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// An entry to deliver.
+pub(crate) struct Entry<'a> {
+    pub sent: &'a Sent,
+    /// Whether this operation has just stored it, so that it is unlikely to be in any inbox yet.
+    pub new: bool,
+}
+
+/// One inbox and what it is still to get.
+struct Inbox {
+    member: Text,
+    /// Indexes of entries, in their order.
+    queue: VecDeque<usize>,
+    /// Its `_id`s must be looked for before anything is inserted.
+    look: bool,
+    /// Its tail must be read from the database, whatever memory says.
+    fresh: bool,
+}
+
+/// A fan-out under way.
+struct Delivery<'a> {
+    call: &'a Call,
+    /// The conversation's id.
+    id: &'a str,
+    entries: &'a [Entry<'a>],
+    inboxes: Vec<Inbox>,
+    /// Of each entry, its position in the inbox of its last recipient.
+    places: Vec<u64>,
+    began: UnixMillis,
+}
+
+/// Delivers `entries`, consecutive ones of the conversation `id` before which everything is
+/// whole. Returns of each its position in the inbox of its last recipient.
+///
+/// # Errors
+/// If time is up: some may have arrived, and whoever comes next goes on.
+pub(crate) async fn deliver(
+    call: &Call,
+    id: &str,
+    entries: &[Entry<'_>],
+) -> Result<Vec<u64>, Stop> {
+    let began = call.shared.clock.now();
+    let inboxes = inboxes(entries);
+    let places = vec![0; entries.len()];
+    let mut delivery = Delivery { call, id, entries, inboxes, places, began };
+    let result = delivery.run().await;
+    delivery.tell();
+    result.map(|()| delivery.places)
+}
+
+/// The inboxes that the entries belong into, each with its part of them.
+fn inboxes(entries: &[Entry<'_>]) -> Vec<Inbox> {
+    let mut found: Vec<Inbox> = Vec::new();
+    let mut places: HashMap<&Text, usize> = HashMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        for member in &entry.sent.recipients {
+            let place = *places.entry(member).or_insert_with(|| {
+                let queue = VecDeque::new();
+                found.push(Inbox { member: member.clone(), queue, look: false, fresh: false });
+                found.len() - 1
+            });
+            found[place].queue.push_back(index);
+            found[place].look |= !entry.new;
+        }
+    }
+    found
+}
+
+impl Delivery<'_> {
+    async fn run(&mut self) -> Result<(), Stop> {
+        for round in 0.. {
+            // Whoever lost twice lets the others go first.
+            if round > 1 && self.inboxes.iter().any(|inbox| inbox.fresh) {
+                self.call.pause(round - 2).await;
+            }
+            let (looked, tails) = futures_util::future::join(self.look(), self.know()).await;
+            tails?;
+            self.take_found(&looked?);
+            if self.inboxes.iter().all(|inbox| inbox.queue.is_empty()) {
+                return Ok(());
+            }
+            self.insert().await?;
+            if self.inboxes.iter().all(|inbox| inbox.queue.is_empty()) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Which of the uncertain entries are there: `_id` and position.
+    async fn look(&self) -> Result<Vec<(Vec<u8>, u64)>, Stop> {
+        let uncertain = self.inboxes.iter().filter(|inbox| inbox.look);
+        let ids: Vec<Bson> = uncertain
+            .flat_map(|inbox| inbox.queue.iter().map(move |index| (inbox, *index)))
+            .map(|(inbox, index)| self.stem(index).inbox_id(inbox.member.as_str()))
+            .map(Bson::Binary)
+            .collect();
+        let commands: Vec<Vec<Bson>> = ids.chunks(COMMAND_MAX).map(<[Bson]>::to_vec).collect();
+        let looks = commands.into_iter().map(|ids| {
+            let of = Collection::Inboxes;
+            self.call.find(Query::Ids { of, ids, fields: Fields::Head })
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(PARALLEL);
+        let mut found = Vec::new();
+        while let Some(documents) = looks.next().await {
+            for document in documents? {
+                let seq = documents::number(&document, documents::SEQ).unwrap_or(0);
+                if let Some(mongodb::bson::RawBsonRef::Binary(id)) =
+                    documents::field(&document, documents::ID)
+                {
+                    found.push((id.bytes.to_vec(), seq));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn stem(&self, index: usize) -> Stem {
+        self.entries[index].sent.stem
+    }
+
+    /// Makes the tails known of the inboxes that still need something.
+    async fn know(&self) -> Result<(), Stop> {
+        let waiting = self.inboxes.iter().filter(|inbox| !inbox.queue.is_empty());
+        let (fresh, other): (Vec<&Inbox>, Vec<&Inbox>) = waiting.partition(|inbox| inbox.fresh);
+        let names = |inboxes: Vec<&Inbox>| -> Vec<Text> {
+            inboxes.into_iter().map(|inbox| inbox.member.clone()).collect()
+        };
+        lookup::read_tails(self.call, &names(fresh)).await?;
+        lookup::know_tails(self.call, &names(other)).await
+    }
+
+    /// Drops from the queues what is there.
+    fn take_found(&mut self, found: &[(Vec<u8>, u64)]) {
+        let found: BTreeMap<&[u8], u64> = found.iter().map(|(id, seq)| (&id[..], *seq)).collect();
+        let (entries, places) = (self.entries, &mut self.places);
+        for inbox in self.inboxes.iter_mut().filter(|inbox| inbox.look) {
+            inbox.look = false;
+            inbox.queue.retain(|index| {
+                let sent = entries[*index].sent;
+                let id = sent.stem.inbox_id(inbox.member.as_str());
+                let seq = found.get(&id.bytes[..]).copied();
+                if let Some(seq) = seq
+                    && sent.recipients.last() == Some(&inbox.member)
+                {
+                    places[*index] = seq;
+                }
+                seq.is_none()
+            });
+        }
+    }
+
+    /// One command per inbox with all it lacks, or one document per inbox and command.
+    async fn insert(&mut self) -> Result<(), Stop> {
+        let waiting: Vec<usize> =
+            (0..self.inboxes.len()).filter(|at| !self.inboxes[*at].queue.is_empty()).collect();
+        let chains = waiting.len() <= CHAINS_MAX
+            && waiting.iter().any(|at| self.inboxes[*at].queue.len() > 1);
+        let commands = if chains { self.chains(&waiting) } else { self.rounds(&waiting) };
+        let this = &*self;
+        let inserts = commands.into_iter().map(|command| async move {
+            let known = this.call.shared.uptime.now();
+            // Made only when its turn comes, so that few of many are in memory at once.
+            let documents = command.iter().map(|place| this.document(*place)).collect();
+            let order = if chains { Order::Ordered } else { Order::Unordered };
+            let outcomes = this.call.insert(Collection::Inboxes, documents, order).await?;
+            Ok((command, outcomes, known))
+        });
+        let done: Vec<Result<_, Stop>> =
+            stream::iter(inserts).buffer_unordered(PARALLEL).collect().await;
+        let mut result = Ok(());
+        for command in done {
+            match command {
+                Ok((places, outcomes, known)) => self.take_over(&places, outcomes, known),
+                Err(stop) => result = Err(stop),
+            }
+        }
+        result
+    }
+
+    /// Per inbox all it lacks, as much as fits into a command.
+    fn chains(&self, waiting: &[usize]) -> Vec<Vec<Place>> {
+        let chain = |at: &usize| {
+            let inbox = &self.inboxes[*at];
+            let tail = self.tail(inbox);
+            let mut bytes = 0;
+            let all = inbox.queue.iter().zip(1..).map(|(index, step)| Place {
+                inbox: *at,
+                entry: *index,
+                seq: tail + step,
+            });
+            all.take_while(|place| {
+                let first = bytes == 0;
+                bytes += self.bytes(place.entry);
+                first || bytes <= COMMAND_BYTES_MAX
+            })
+            .take(COMMAND_MAX)
+            .collect()
+        };
+        waiting.iter().map(chain).collect()
+    }
+
+    /// The next entry of each inbox, many in one command.
+    fn rounds(&self, waiting: &[usize]) -> Vec<Vec<Place>> {
+        let mut commands: Vec<Vec<Place>> = Vec::new();
+        let mut bytes = usize::MAX;
+        for at in waiting {
+            let inbox = &self.inboxes[*at];
+            let Some(entry) = inbox.queue.front().copied() else {
+                continue;
+            };
+            let place = Place { inbox: *at, entry, seq: self.tail(inbox) + 1 };
+            bytes = bytes.saturating_add(self.bytes(entry));
+            match commands.last_mut() {
+                Some(command) if command.len() < COMMAND_MAX && bytes <= COMMAND_BYTES_MAX => {
+                    command.push(place);
+                }
+                _ => {
+                    bytes = self.bytes(entry);
+                    commands.push(vec![place]);
+                }
+            }
+        }
+        commands
+    }
+
+    /// A tail that memory has lost since is taken as 0: too low, which costs a round.
+    fn tail(&self, inbox: &Inbox) -> u64 {
+        let shared = &self.call.shared;
+        shared.tails.inbox(inbox.member.as_str(), shared.uptime.now()).unwrap_or(0)
+    }
+
+    fn bytes(&self, entry: usize) -> usize {
+        self.entries[entry].sent.payload.bytes() + 4 * 1_024
+    }
+
+    fn document(&self, place: Place) -> RawDocumentBuf {
+        let member = self.inboxes[place.inbox].member.as_str();
+        inbox_document(member, place.seq, self.id, self.entries[place.entry].sent)
+    }
+
+    fn take_over(
+        &mut self,
+        places: &[Place],
+        outcomes: Option<Vec<Outcome>>,
+        known: std::time::Duration,
+    ) {
+        let outcomes = outcomes.unwrap_or_default();
+        let mut taken = 0;
+        for (place, outcome) in places.iter().zip(outcomes.into_iter().map(Some).chain(
+            // No reply: nothing is known of any.
+            std::iter::repeat(None),
+        )) {
+            let inbox = &mut self.inboxes[place.inbox];
+            let sent = self.entries[place.entry].sent;
+            if outcome == Some(Outcome::Stored) {
+                inbox.queue.pop_front();
+                inbox.fresh = false;
+                self.call.shared.tails.know_inbox(inbox.member.as_str(), place.seq, known);
+                if sent.recipients.last() == Some(&inbox.member) {
+                    self.places[place.entry] = place.seq;
+                }
+            } else {
+                taken += usize::from(outcome.is_some());
+                inbox.look = true;
+                inbox.fresh = true;
+            }
+        }
+        self.call.shared.counts.taken(taken);
+    }
+
+    /// Wakes whoever waits for one of these inboxes or the conversation, and lets the other
+    /// instances know.
+    fn tell(&self) {
+        let shared = &self.call.shared;
+        let now = shared.uptime.now();
+        let mut timelines = Vec::with_capacity(self.inboxes.len() + 1);
+        let mut hints = Vec::with_capacity(self.inboxes.len());
+        timelines.extend(names::conversation_of(self.id).map(TimelineId::Conversation));
+        for inbox in &self.inboxes {
+            let member = MemberId::new("member", inbox.member.clone());
+            timelines.extend(member.ok().map(TimelineId::Inbox));
+            if let Some(seq) = shared.tails.inbox(inbox.member.as_str(), now) {
+                hints.push((inbox.member.clone(), Hint { seq: Seq::new(seq), at: self.began }));
+            }
+        }
+        shared.hints.put(shared.epoch, hints);
+        shared.grown(timelines);
+    }
+}
+
+/// One entry at one position of one inbox.
+#[derive(Clone, Copy)]
+struct Place {
+    inbox: usize,
+    entry: usize,
+    seq: u64,
+}

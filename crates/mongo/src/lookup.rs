@@ -1,0 +1,70 @@
+//! Finding out the tails of inboxes: from memory, from hints, from the database, in this order.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use seqline_core::id::Text;
+
+use crate::call::{Call, Stop};
+use crate::db::Collection;
+
+/// Most documents, ids or tails in one command.
+pub(crate) const COMMAND_MAX: usize = 1_000;
+/// Most commands of one operation at the same time.
+pub(crate) const PARALLEL: usize = 8;
+
+/// Makes this instance know the tails of `members`, as far as it does not. A tail may be too low.
+pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<(), Stop> {
+    let shared = &call.shared;
+    let now = shared.uptime.now();
+    let known = |member: &Text| shared.tails.inbox(member.as_str(), now).is_some();
+    let missing: Vec<Text> = members.iter().filter(|member| !known(member)).cloned().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = take_hints(call, missing).await;
+    shared.counts.hint_misses(missing.len());
+    read_tails(call, &missing).await
+}
+
+/// Takes over what other instances knew; those of whom nothing is known remain.
+async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
+    let shared = &call.shared;
+    let hints = shared.hints.tails(shared.epoch, members.clone()).await;
+    let (now, wall) = (shared.uptime.now(), shared.clock.now());
+    let mut missing = Vec::new();
+    for (member, hint) in members.into_iter().zip(hints.into_iter().chain(std::iter::repeat(None)))
+    {
+        let age =
+            hint.map(|hint| std::time::Duration::from_millis(wall.0.saturating_sub(hint.at.0)));
+        match (hint, age) {
+            (Some(hint), Some(age)) if age < shared.options.hint_time => {
+                let known = now.saturating_sub(age);
+                shared.tails.know_inbox(member.as_str(), hint.seq.get(), known);
+            }
+            _ => missing.push(member),
+        }
+    }
+    missing
+}
+
+/// Reads the tails of `members` from the database.
+pub(crate) async fn read_tails(call: &Call, members: &[Text]) -> Result<(), Stop> {
+    let shared = &call.shared;
+    let commands: Vec<Vec<Text>> = members.chunks(COMMAND_MAX).map(<[Text]>::to_vec).collect();
+    let reads = commands.into_iter().map(|members| async move {
+        let known = shared.uptime.now();
+        let ids = members.iter().map(|member| member.as_str().to_owned()).collect();
+        let found = call.tails(Collection::Inboxes, ids).await?;
+        // An inbox without an entry has the tail 0; one with entries overwrites it.
+        members.iter().for_each(|member| shared.tails.know_inbox(member.as_str(), 0, known));
+        for (member, seq) in found {
+            shared.tails.know_inbox(&member, seq, known);
+        }
+        Ok(())
+    });
+    let mut reads = stream::iter(reads).buffer_unordered(PARALLEL);
+    while let Some(read) = reads.next().await {
+        read?;
+    }
+    Ok(())
+}

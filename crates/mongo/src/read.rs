@@ -1,0 +1,183 @@
+//! Pages: what follows the floor, without a gap, and where the timeline stands.
+//!
+//! The range, the floor and the tail are asked for at the same time, so their answers are of
+//! slightly different moments. A page says only what one moment can have been: where they
+//! disagree, the range decides or is read again.
+
+use mongodb::bson::RawDocumentBuf;
+use seqline_core::error::{Error, Result};
+use seqline_core::id::TimelineId;
+use seqline_core::page::{Bounds, Direction, Entry, Page, Read};
+use seqline_core::seq::Seq;
+
+use crate::bounds::{self, Place};
+use crate::call::{Call, Stop};
+use crate::db::{Collection, Fields, Query};
+use crate::documents;
+
+/// Reads one page.
+pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
+    let place = Place::of(&read.timeline);
+    let mut floor = 0;
+    let mut gap = None;
+    for round in 0.. {
+        if round > 2 {
+            call.pause(round - 3).await;
+        }
+        let above = read.after.get().max(floor);
+        let (range, tail, found) = futures_util::try_join!(
+            range(call, &place, read, above),
+            bounds::tail(call, &place),
+            bounds::floor(call, &place),
+        )
+        .map_err(Stop::unavailable)?;
+        let hidden = found > above && range_reaches(&range, found)?;
+        floor = found;
+        if hidden {
+            // Entries that are gone took the place of others in the answer.
+            continue;
+        }
+        let view = View { read, above: above.max(floor), floor, tail, range };
+        let hole = view.hole()?;
+        if hole.is_some() && hole != gap {
+            // Entries came while the range was read, or it is a hole of go-timeline's: that is
+            // still there when one looks again.
+            gap = hole;
+            continue;
+        }
+        if let Some(page) = view.page(call)? {
+            return Ok(page);
+        }
+    }
+    Err(Error::unavailable("database", std::io::Error::other("its answers do not fit together")))
+}
+
+/// Whether anything in the answer is at or below the floor.
+fn range_reaches(range: &[RawDocumentBuf], floor: u64) -> Result<bool> {
+    for document in range {
+        if seq(document)? <= floor {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn seq(document: &RawDocumentBuf) -> Result<u64> {
+    documents::number(document, documents::SEQ).ok_or_else(|| Error::Corrupt {
+        timeline: documents::string(document, documents::TIMELINE).unwrap_or_default().to_owned(),
+        seq: Seq::ZERO,
+        detail: "it has no seq".to_owned(),
+    })
+}
+
+async fn range(
+    call: &Call,
+    place: &Place,
+    read: &Read,
+    above: u64,
+) -> std::result::Result<Vec<RawDocumentBuf>, Stop> {
+    call.find(Query::Range {
+        of: place.of,
+        id: place.id.clone(),
+        above,
+        up_to: read.until.get(),
+        descending: read.direction == Direction::Backward,
+        // One more tells whether more follows.
+        limit: read.entries_max.saturating_add(1),
+        bytes_max: budget(read),
+        fields: Fields::Entry,
+    })
+    .await
+}
+
+/// How many bytes of documents a page may cost: a document is larger than its text, seldom more
+/// than eight times.
+fn budget(read: &Read) -> usize {
+    read.bytes_max.saturating_mul(8).saturating_add(128 * 1024)
+}
+
+/// The three answers.
+struct View<'a> {
+    read: &'a Read,
+    /// The range begins above this.
+    above: u64,
+    floor: u64,
+    tail: u64,
+    range: Vec<RawDocumentBuf>,
+}
+
+impl View<'_> {
+    /// The first place where a number is missing.
+    fn hole(&self) -> Result<Option<u64>> {
+        let forward = self.read.direction == Direction::Forward;
+        let mut before = forward.then_some(self.above);
+        for document in &self.range {
+            let seq = seq(document)?;
+            if before.is_some_and(|before| before.abs_diff(seq) != 1) {
+                return Ok(Some(seq));
+            }
+            before = Some(seq);
+        }
+        Ok(None)
+    }
+
+    /// The page, or `None` if the range is older than the tail and lacks what came between.
+    fn page(&self, call: &Call) -> Result<Option<Page>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut bytes, mut found) = (0, 0_usize);
+        let mut cut = false;
+        for document in &self.range {
+            let entry = self.entry(document)?;
+            bytes += entry.message.body.len();
+            found += document.as_bytes().len();
+            // Past its budget the database may have left out more, and this one tells of them.
+            let fits = bytes <= self.read.bytes_max && found <= budget(self.read);
+            let fits = entries.is_empty() || fits;
+            if entries.len() == self.read.entries_max || !fits {
+                cut = true;
+                break;
+            }
+            entries.push(entry);
+        }
+        let Some(latest) = self.latest(cut)? else {
+            return Ok(None);
+        };
+        let bounds = Bounds { first: Seq::new(self.floor + 1), latest: Seq::new(latest) };
+        Ok(Some(Page { entries, bounds, epoch: call.shared.epoch, more: cut }))
+    }
+
+    /// The newest position at the moment of the range, as far as the answers tell.
+    fn latest(&self, cut: bool) -> Result<Option<u64>> {
+        let mut highest = 0;
+        for document in &self.range {
+            highest = highest.max(seq(document)?);
+        }
+        let known = self.tail.max(highest).max(self.floor + u64::from(self.floor > 0));
+        let until = self.read.until.get();
+        let backward = self.read.direction == Direction::Backward;
+        // A range that was not cut at its upper end shows all there was below `until`.
+        let whole_to_the_top = backward || !cut;
+        Ok(if !whole_to_the_top || until <= self.above {
+            Some(known)
+        } else if highest > 0 && highest < until {
+            Some(highest)
+        } else if highest == until || known <= self.above {
+            Some(known)
+        } else {
+            None
+        })
+    }
+
+    fn entry(&self, document: &RawDocumentBuf) -> Result<Entry> {
+        let read = match Place::of(&self.read.timeline).of {
+            Collection::History => documents::history_entry(document),
+            _ => documents::inbox_entry(document),
+        };
+        read.map_err(|detail| corrupt(&self.read.timeline, document, detail))
+    }
+}
+
+fn corrupt(timeline: &TimelineId, document: &RawDocumentBuf, detail: String) -> Error {
+    let seq = documents::number(document, documents::SEQ).unwrap_or(0);
+    Error::Corrupt { timeline: timeline.to_string(), seq: Seq::new(seq), detail }
+}

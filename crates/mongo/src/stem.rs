@@ -1,0 +1,86 @@
+//! Stems: what the `_id`s of one message's documents begin with.
+//!
+//! A stem is the `_id` of a message in its conversation; the `_id` of its entry in an inbox is
+//! the stem and the member. So the unique index on `_id` keeps anything from being stored or
+//! delivered twice, whoever tries and however often. Never equal to an `ObjectId`.
+
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, RawBsonRef};
+use seqline_core::clock::Entropy;
+use seqline_core::id::{ConversationId, IdempotencyKey, TimelineId};
+use sha2::{Digest as _, Sha256};
+
+/// 128 bits: of a send under a key the same in every try of it, else random and drawn once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Stem(pub [u8; 16]);
+
+impl Stem {
+    /// A stem nobody else has.
+    pub fn random(entropy: &dyn Entropy) -> Stem {
+        let (high, low) = (u128::from(entropy.random()), u128::from(entropy.random()));
+        Stem((high << 64 | low).to_be_bytes())
+    }
+
+    /// The stem of what is sent under `key` to `conversation`. `use_of_key` counts how often the
+    /// key was free again before, because its window was over.
+    pub fn of_key(conversation: &ConversationId, key: &IdempotencyKey, use_of_key: u32) -> Stem {
+        let mut hash = Sha256::new();
+        let timeline = TimelineId::from(conversation.clone()).key();
+        for part in [b"seqline key", &timeline[..], key.as_bytes(), &use_of_key.to_be_bytes()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut stem = [0; 16];
+        stem.copy_from_slice(&hash.finalize()[..16]);
+        Stem(stem)
+    }
+
+    /// The `_id` in the conversation.
+    pub fn id(self) -> Binary {
+        binary(self.0.to_vec())
+    }
+
+    /// The `_id` in the inbox of `member`.
+    pub fn inbox_id(self, member: &str) -> Binary {
+        binary([&self.0, member.as_bytes()].concat())
+    }
+
+    /// The stem that an `_id` begins with, and the rest; `None` for one of go-timeline's.
+    pub fn split(id: RawBsonRef<'_>) -> Option<(Stem, &[u8])> {
+        let RawBsonRef::Binary(binary) = id else {
+            return None;
+        };
+        let (stem, rest) = binary.bytes.split_at_checked(16)?;
+        Some((Stem(stem.try_into().ok()?), rest))
+    }
+}
+
+impl From<Stem> for Bson {
+    fn from(stem: Stem) -> Bson {
+        Bson::Binary(stem.id())
+    }
+}
+
+fn binary(bytes: Vec<u8>) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use seqline_core::id::GroupId;
+
+    use super::*;
+
+    #[test]
+    fn only_the_same_use_of_the_same_key_in_the_same_conversation_has_the_same_stem() {
+        let stem = |group: &str, key: &str, use_of_key| {
+            let group = ConversationId::Group(GroupId::new("group", group).unwrap());
+            Stem::of_key(&group, &IdempotencyKey::new(key).unwrap(), use_of_key)
+        };
+        let all = [stem("a", "bc", 0), stem("ab", "c", 0), stem("a", "bc", 1), stem("b", "c", 0)];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 4);
+        assert_eq!(stem("a", "bc", 0), all[0]);
+    }
+}

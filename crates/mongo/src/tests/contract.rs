@@ -1,0 +1,122 @@
+//! The contract suite and the model, against one instance and against three at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use seqline_core::clock::{Clock, Entropy};
+use seqline_core::error::Result;
+use seqline_core::fanout::Outgoing;
+use seqline_core::id::TimelineId;
+use seqline_core::page::{Bounds, Page, Read};
+use seqline_core::seq::Seq;
+use seqline_core::store::{CheckEvent, CheckSummary, Receipt, Status, Store, StoreFuture};
+use seqline_core::testing::contract::Subject;
+use seqline_core::watch::Watch;
+use tokio::runtime::Handle;
+
+use super::instances::{self, Party};
+use crate::db::simulated::{Calm, Simulated};
+use crate::store::MongoStore;
+
+/// A database, and as many instances on it as each open makes.
+struct Instances {
+    db: Simulated,
+    count: usize,
+    links: Mutex<Vec<Simulated>>,
+}
+
+fn instances(count: usize) -> Instances {
+    Instances { db: Simulated::new(Calm), count, links: Mutex::default() }
+}
+
+impl Subject for Instances {
+    fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<dyn Store> {
+        let party = Arc::new(Party::default());
+        let mut stores = Vec::new();
+        for instance in 0..self.count {
+            let link = self.db.seen_by(instance);
+            self.links.lock().unwrap().push(link.clone());
+            let ports = instances::ports(clock.clone(), entropy.clone(), party.clone());
+            let store = Handle::current().block_on(instances::open(&link, ports));
+            party.join(&store);
+            stores.push(store);
+        }
+        Arc::new(Spread { stores, turn: AtomicUsize::new(0) })
+    }
+
+    fn crash(&self, store: Arc<dyn Store>) {
+        let links = std::mem::take(&mut *self.links.lock().unwrap());
+        links.iter().for_each(Simulated::cut);
+        drop(store);
+        for link in links {
+            Handle::current().block_on(link.idle());
+        }
+    }
+}
+
+/// Spreads calls over instances, one after the other.
+struct Spread {
+    stores: Vec<Arc<MongoStore>>,
+    turn: AtomicUsize,
+}
+
+impl Spread {
+    fn next(&self) -> &MongoStore {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.stores[turn % self.stores.len()]
+    }
+}
+
+impl Store for Spread {
+    fn append(&self, send: Outgoing) -> StoreFuture<Receipt> {
+        self.next().append(send)
+    }
+
+    fn read(&self, read: Read) -> StoreFuture<Page> {
+        self.next().read(read)
+    }
+
+    fn bounds(&self, timelines: Vec<TimelineId>) -> StoreFuture<Vec<Bounds>> {
+        self.next().bounds(timelines)
+    }
+
+    fn trim(&self, timeline: TimelineId, up_to: Seq) -> StoreFuture<Bounds> {
+        self.next().trim(timeline, up_to)
+    }
+
+    fn watch(&self, timeline: &TimelineId) -> Watch {
+        self.next().watch(timeline)
+    }
+
+    fn check(&self, report: &mut dyn FnMut(CheckEvent)) -> Result<CheckSummary> {
+        self.next().check(report)
+    }
+
+    fn status(&self) -> Status {
+        let refused = self.stores.iter().map(|store| store.status());
+        refused.max_by_key(|status| status.refuses_sends.is_some()).expect("an instance")
+    }
+
+    fn close(&self) -> StoreFuture<()> {
+        let closes: Vec<_> = self.stores.iter().map(|store| store.close()).collect();
+        Box::pin(async move { futures_util::future::try_join_all(closes).await.map(|_| ()) })
+    }
+}
+
+mod one {
+    seqline_core::contract_tests!(|| super::instances(1));
+
+    #[test]
+    fn any_operations_are_answered_as_the_model_does() {
+        seqline_core::testing::model::run(60, || super::instances(1));
+    }
+}
+
+mod three {
+    seqline_core::contract_tests!(|| super::instances(3));
+
+    #[test]
+    fn any_operations_are_answered_as_the_model_does() {
+        seqline_core::testing::model::run(60, || super::instances(3));
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the whole store on a simulated database.
+
+mod contract;
+mod instances;
