@@ -94,10 +94,11 @@ async fn of_some(call: &Call, places: &[Place]) -> Result<Vec<Bounds>, Stop> {
     )?;
     let one = |place: &Place| {
         let tails = if place.of == Collection::Inboxes { &inboxes } else { &history };
-        Bounds {
-            first: Seq::new(floors.get(&place.floor_id).copied().unwrap_or(0) + 1),
-            latest: Seq::new(tails.get(&place.id).copied().unwrap_or(0)),
-        }
+        let floor = floors.get(&place.floor_id).copied().unwrap_or(0);
+        let tail = tails.get(&place.id).copied().unwrap_or(0);
+        // Above a floor there is always an entry, even if an old view does not show it.
+        let latest = tail.max(floor + u64::from(floor > 0));
+        Bounds { first: Seq::new(floor + 1), latest: Seq::new(latest) }
     };
     Ok(places.iter().map(one).collect())
 }

@@ -16,7 +16,6 @@ use crate::db::{Collection, Fields, Query};
 use crate::documents::{self, Head};
 use crate::heads;
 use crate::shared::Shared;
-use crate::stem::Stem;
 
 /// Entries per command.
 const PAGE: usize = 1_000;
@@ -110,7 +109,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn inbox_entry(&mut self, document: &RawDocumentBuf, seq: u64, heads: &BTreeMap<Stem, Head>) {
+    fn inbox_entry(&mut self, document: &RawDocumentBuf, seq: u64, heads: &BTreeMap<u128, Head>) {
         if let Err(detail) = documents::inbox_entry(document) {
             self.problem(seq, detail);
         }
@@ -119,7 +118,7 @@ impl Check<'_> {
         };
         let position = documents::number(document, documents::CONVERSATION_SEQ).unwrap_or(0);
         // A message that its conversation does not have any more may have been trimmed there.
-        let head = documents::stem(document).and_then(|stem| heads.get(&stem));
+        let head = documents::message_id(document).and_then(|id| heads.get(&id));
         if let Some(head) = head.filter(|head| head.seq != position) {
             self.problem(seq, format!("its conversation has it at {}, not {position}", head.seq));
         }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use mongodb::bson::{Bson, RawDocumentBuf};
+use mongodb::bson::{Binary, Bson, RawDocumentBuf};
 use seqline_core::clock::UnixMillis;
 use seqline_core::id::{MemberId, Text, TimelineId};
 use seqline_core::seq::Seq;
@@ -23,7 +23,7 @@ use crate::documents::{self, Sent, inbox_document};
 use crate::hints::Hint;
 use crate::lookup::{self, COMMAND_MAX, PARALLEL};
 use crate::names;
-use crate::stem::Stem;
+use crate::stem::inbox_id;
 
 /// Up to how many inboxes each get their entries in a command of their own; more get one entry
 /// each per command.
@@ -124,7 +124,7 @@ impl Delivery<'_> {
         let uncertain = self.inboxes.iter().filter(|inbox| inbox.look);
         let ids: Vec<Bson> = uncertain
             .flat_map(|inbox| inbox.queue.iter().map(move |index| (inbox, *index)))
-            .map(|(inbox, index)| self.stem(index).inbox_id(inbox.member.as_str()))
+            .map(|(inbox, index)| self.id_in(inbox, index))
             .map(Bson::Binary)
             .collect();
         let commands: Vec<Vec<Bson>> = ids.chunks(COMMAND_MAX).map(<[Bson]>::to_vec).collect();
@@ -147,8 +147,8 @@ impl Delivery<'_> {
         Ok(found)
     }
 
-    fn stem(&self, index: usize) -> Stem {
-        self.entries[index].sent.stem
+    fn id_in(&self, inbox: &Inbox, index: usize) -> Binary {
+        inbox_id(self.entries[index].sent.message_id, inbox.member.as_str())
     }
 
     /// Makes the tails known of the inboxes that still need something.
@@ -170,7 +170,7 @@ impl Delivery<'_> {
             inbox.look = false;
             inbox.queue.retain(|index| {
                 let sent = entries[*index].sent;
-                let id = sent.stem.inbox_id(inbox.member.as_str());
+                let id = inbox_id(sent.message_id, inbox.member.as_str());
                 let seq = found.get(&id.bytes[..]).copied();
                 if let Some(seq) = seq
                     && sent.recipients.last() == Some(&inbox.member)

@@ -6,12 +6,12 @@ use seqline_core::id::Text;
 use crate::call::{Call, Stop};
 use crate::db::{Collection, Fields, Query};
 use crate::documents;
-use crate::stem::Stem;
+use crate::stem::inbox_id;
 use crate::walk::corrupt;
 
-/// The position of the message of `stem` in the inbox of `member`.
-pub(crate) async fn find(call: &Call, stem: Stem, member: &Text) -> Result<u64, Stop> {
-    let ids = vec![Bson::Binary(stem.inbox_id(member.as_str()))];
+/// The position of the message `id` in the inbox of `member`.
+pub(crate) async fn find(call: &Call, id: u128, member: &Text) -> Result<u64, Stop> {
+    let ids = vec![Bson::Binary(inbox_id(id, member.as_str()))];
     let query = Query::Ids { of: Collection::Inboxes, ids, fields: Fields::Head };
     for round in 0.. {
         let found = call.find(query.clone()).await?;

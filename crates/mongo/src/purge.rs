@@ -16,7 +16,6 @@ use crate::db::{Collection, Fields, Query, Update};
 use crate::documents::{self, Head};
 use crate::heads;
 use crate::shared::Shared;
-use crate::stem::Stem;
 use crate::walk::corrupt;
 
 /// Since when something below a floor is still to be deleted.
@@ -109,9 +108,9 @@ async fn below(call: &Call, of: Collection, id: &str, floor: u64) -> Result<bool
 fn inbox_entry_may_go(
     shared: &Shared,
     entry: &RawDocumentBuf,
-    heads: &BTreeMap<Stem, Head>,
+    heads: &BTreeMap<u128, Head>,
 ) -> bool {
-    let head = documents::stem(entry).and_then(|stem| heads.get(&stem));
+    let head = documents::message_id(entry).and_then(|id| heads.get(&id));
     is_old(shared, documents::made_at(entry)) && head.is_none_or(|head| is_long_whole(shared, head))
 }
 

@@ -92,7 +92,7 @@ async fn receipt(
     let place = match place {
         Some(place) => Ok(place),
         // Somebody else delivered it.
-        None => positions::find(call, sent.stem, &last).await,
+        None => positions::find(call, sent.message_id, &last).await,
     };
     Ok(Receipt {
         id: MessageId(sent.message_id),
@@ -105,9 +105,9 @@ async fn receipt(
 
 /// The answer to a send whose key had stored a message before.
 async fn repeat(call: &Call, head: &Head, place: Option<u64>) -> Result<Receipt, Error> {
-    let place = match (place, head.stem, &head.last) {
-        (Some(place), ..) => Ok(place),
-        (None, Some(stem), Some(last)) => positions::find(call, stem, last).await,
+    let place = match (place, &head.last) {
+        (Some(place), _) => Ok(place),
+        (None, Some(last)) => positions::find(call, head.message_id, last).await,
         _ => Err(Stop::Corrupt {
             timeline: String::new(),
             seq: head.seq,

@@ -21,7 +21,7 @@ use crate::uptime::Uptime;
 pub struct Ports {
     /// The time that messages carry.
     pub clock: Arc<dyn Clock>,
-    /// Random bits for stems, epochs and pauses.
+    /// Random bits for epochs, leases and pauses.
     pub entropy: Arc<dyn Entropy>,
     /// The time that deadlines are measured by.
     pub uptime: Arc<dyn Uptime>,

@@ -1,24 +1,24 @@
-//! Stems: what the `_id`s of one message's documents begin with.
+//! The `_id`s of a message's documents, which keep it from being stored or delivered twice,
+//! whoever tries and however often: `_id` is unique.
 //!
-//! A stem is the `_id` of a message in its conversation; the `_id` of its entry in an inbox is
-//! the stem and the member. So the unique index on `_id` keeps anything from being stored or
-//! delivered twice, whoever tries and however often. Never equal to an `ObjectId`.
+//! In its conversation a message has its [`Stem`], in an inbox its own id and the member. Not
+//! the stem there too: a key comes free again, and its stem with it once the entry is deleted,
+//! while inboxes may still have the first message. Never equal to an `ObjectId`.
 
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, RawBsonRef};
-use seqline_core::clock::Entropy;
 use seqline_core::id::{ConversationId, IdempotencyKey, TimelineId};
 use sha2::{Digest as _, Sha256};
 
-/// 128 bits: of a send under a key the same in every try of it, else random and drawn once.
+/// The `_id` of a message in its conversation, 128 bits: of a send under a key the same in every
+/// try of it, else the message's own id, which is drawn once per call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Stem(pub [u8; 16]);
 
 impl Stem {
-    /// A stem nobody else has.
-    pub fn random(entropy: &dyn Entropy) -> Stem {
-        let (high, low) = (u128::from(entropy.random()), u128::from(entropy.random()));
-        Stem((high << 64 | low).to_be_bytes())
+    /// The stem of a message without a key.
+    pub fn of_message(id: u128) -> Stem {
+        Stem(id.to_be_bytes())
     }
 
     /// The stem of what is sent under `key` to `conversation`. `use_of_key` counts how often the
@@ -39,20 +39,19 @@ impl Stem {
     pub fn id(self) -> Binary {
         binary(self.0.to_vec())
     }
+}
 
-    /// The `_id` in the inbox of `member`.
-    pub fn inbox_id(self, member: &str) -> Binary {
-        binary([&self.0, member.as_bytes()].concat())
-    }
+/// The `_id` of the message `id` in the inbox of `member`.
+pub(crate) fn inbox_id(id: u128, member: &str) -> Binary {
+    binary([&id.to_be_bytes(), member.as_bytes()].concat())
+}
 
-    /// The stem that an `_id` begins with, and the rest; `None` for one of go-timeline's.
-    pub fn split(id: RawBsonRef<'_>) -> Option<(Stem, &[u8])> {
-        let RawBsonRef::Binary(binary) = id else {
-            return None;
-        };
-        let (stem, rest) = binary.bytes.split_at_checked(16)?;
-        Some((Stem(stem.try_into().ok()?), rest))
-    }
+/// The 128 bits that an `_id` begins with; `None` for one of go-timeline's.
+pub(crate) fn first_bits(id: RawBsonRef<'_>) -> Option<[u8; 16]> {
+    let RawBsonRef::Binary(binary) = id else {
+        return None;
+    };
+    binary.bytes.first_chunk().copied()
 }
 
 impl From<Stem> for Bson {

@@ -44,7 +44,7 @@ pub enum OpenError {
 
 /// One instance of the distributed store. Dropping it ends it at once; [`Store::close`] in order.
 pub struct MongoStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     runtime: Handle,
 }
 
@@ -133,7 +133,7 @@ impl Store for MongoStore {
             let running = shared.life.enter()?;
             let stem = match &send.key {
                 Some(key) => Stem::of_key(&send.conversation, key, 0),
-                None => Stem::random(shared.entropy.as_ref()),
+                None => Stem::of_message(send.id.0),
             };
             let draft = Draft::new(stem, &send);
             if draft.bytes() > DOCUMENT_BYTES_MAX {

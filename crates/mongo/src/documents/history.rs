@@ -66,6 +66,9 @@ impl Draft {
         document.append(TIMELINE, id);
         document.append(SEQ, int(sent.seq));
         put_message(&mut document, sent);
+        if sent.stem != Stem::of_message(sent.message_id) {
+            document.append(MESSAGE_ID, binary(&sent.message_id.to_be_bytes()));
+        }
         if let Some(digest) = digest {
             document.append(DIGEST, binary(&digest.0));
             document.append(LAST, sent.recipients.last().map_or("", Text::as_str));
@@ -86,7 +89,6 @@ pub(super) fn put_message(document: &mut RawDocumentBuf, sent: &Sent) {
     if let Some(raw) = &sent.payload.raw {
         document.append(RAW, raw.as_str());
     }
-    document.append(MESSAGE_ID, binary(&sent.message_id.to_be_bytes()));
     document.append(AT, time(sent.at));
     if let Some(from) = &sent.from {
         document.append(FROM, from.as_str());

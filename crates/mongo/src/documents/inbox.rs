@@ -8,14 +8,18 @@ use seqline_core::seq::Seq;
 use super::history::{Sent, message, put_message};
 use super::*;
 use crate::names;
+use crate::stem::inbox_id;
 
 /// The entry of `sent`, which stands in `conversation`, at `seq` of the inbox of `member`.
 pub(crate) fn document(member: &str, seq: u64, conversation: &str, sent: &Sent) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
-    document.append(ID, sent.stem.inbox_id(member));
+    document.append(ID, inbox_id(sent.message_id, member));
     document.append(TIMELINE, member);
     document.append(SEQ, int(seq));
     put_message(&mut document, sent);
+    if sent.stem != Stem::of_message(sent.message_id) {
+        document.append(KEY, sent.stem.id());
+    }
     document.append(CONVERSATION, conversation);
     document.append(CONVERSATION_SEQ, int(sent.seq));
     document

@@ -5,9 +5,10 @@
 //!
 //! | field | in | what |
 //! |---|---|---|
-//! | `_id` | both | binary: the [`Stem`], in an inbox with the member behind it |
+//! | `_id` | both | binary: the [`Stem`]; in an inbox the message's id and the member |
 //! | `raw` | both | the exact text, where `message` does not give it back |
-//! | `mid` | both | the message's id, 16 bytes |
+//! | `mid` | history | the message's id, 16 bytes, where it is not the `_id` |
+//! | `key` | inbox | the [`Stem`], where it is not the message's id |
 //! | `at` | both | when the message was taken in |
 //! | `from` | both | who sent it, if the caller said |
 //! | `conv`, `cseq` | inbox | its conversation's `id`, and its position there |
@@ -28,7 +29,7 @@ use mongodb::bson::raw::{CStr, RawDocument, cstr};
 use mongodb::bson::{Binary, DateTime, RawBsonRef};
 use seqline_core::clock::UnixMillis;
 
-use crate::stem::Stem;
+use crate::stem::{Stem, first_bits};
 
 pub(crate) const ID: &CStr = cstr!("_id");
 pub(crate) const TIMELINE: &CStr = cstr!("id");
@@ -36,6 +37,7 @@ pub(crate) const SEQ: &CStr = cstr!("seq");
 pub(crate) const MESSAGE: &CStr = cstr!("message");
 pub(crate) const RAW: &CStr = cstr!("raw");
 pub(crate) const MESSAGE_ID: &CStr = cstr!("mid");
+pub(crate) const KEY: &CStr = cstr!("key");
 pub(crate) const AT: &CStr = cstr!("at");
 pub(crate) const FROM: &CStr = cstr!("from");
 pub(crate) const CONVERSATION: &CStr = cstr!("conv");
@@ -92,9 +94,12 @@ fn bytes<'a>(document: &'a RawDocument, name: &CStr) -> Option<&'a [u8]> {
     }
 }
 
-/// The stem in the `_id`; `None` for a document of go-timeline's.
+/// The `_id` of the message in its conversation; `None` for a document of go-timeline's.
 pub(crate) fn stem(document: &RawDocument) -> Option<Stem> {
-    Some(Stem::split(field(document, ID)?)?.0)
+    if let Some(stem) = bytes(document, KEY) {
+        return stem.try_into().ok().map(Stem);
+    }
+    first_bits(field(document, ID)?).map(Stem)
 }
 
 /// When a document was made: by its own word, or by its `ObjectId`.
@@ -107,11 +112,15 @@ pub(crate) fn made_at(document: &RawDocument) -> UnixMillis {
 
 /// A message's id, or one that says when and which for a document of go-timeline's: its
 /// `ObjectId`'s seconds and its last eight bytes.
-fn message_id(document: &RawDocument) -> Option<u128> {
+pub(crate) fn message_id(document: &RawDocument) -> Option<u128> {
     if let Some(id) = bytes(document, MESSAGE_ID) {
         return Some(u128::from_be_bytes(id.try_into().ok()?));
     }
-    let RawBsonRef::ObjectId(id) = field(document, ID)? else {
+    let id = field(document, ID)?;
+    if let Some(bits) = first_bits(id) {
+        return Some(u128::from_be_bytes(bits));
+    }
+    let RawBsonRef::ObjectId(id) = id else {
         return None;
     };
     let last: [u8; 8] = id.bytes()[4..].try_into().ok()?;

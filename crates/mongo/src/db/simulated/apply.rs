@@ -126,7 +126,7 @@ pub(super) async fn tails(
     for id in ids {
         pause(set.weather.step()).await;
         let nodes = set.nodes();
-        let state = if set.weather.are_tails_old() { &nodes.old } else { &nodes.committed };
+        let state = if set.weather.is_tail_old(of) { &nodes.old } else { &nodes.committed };
         let last = state.range(of, &id, 0, u64::MAX).next_back();
         if let Some(seq) = last.and_then(|last| documents::number(last, documents::SEQ)) {
             tails.push((id, seq));

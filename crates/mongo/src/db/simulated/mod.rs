@@ -53,6 +53,19 @@ struct Nodes {
     count: u64,
     /// How many failovers there were.
     term: u64,
+    /// All that ever happened, if it is kept.
+    journal: Option<Vec<Event>>,
+}
+
+/// Something that happened, in the order in which a majority has it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A document is new, or it is changed.
+    Put(Collection, RawDocumentBuf),
+    /// A document is gone.
+    Removed(Collection, RawDocumentBuf),
+    /// A test says something.
+    Note(String),
 }
 
 impl Simulated {
@@ -103,6 +116,23 @@ impl Simulated {
     /// All documents that a majority has, in no particular order.
     pub fn all(&self, of: Collection) -> Vec<RawDocumentBuf> {
         self.set.nodes().committed.all(of)
+    }
+
+    /// From now on everything that happens is kept.
+    pub fn keep_journal(&self) {
+        self.set.nodes().journal.get_or_insert_default();
+    }
+
+    /// Says something into the journal.
+    pub fn note(&self, note: impl Into<String>) {
+        if let Some(journal) = &mut self.set.nodes().journal {
+            journal.push(Event::Note(note.into()));
+        }
+    }
+
+    /// What has happened since the journal is kept.
+    pub fn journal(&self) -> Vec<Event> {
+        self.set.nodes().journal.clone().unwrap_or_default()
     }
 
     /// Takes a copy of what a majority has, as a backup does.
@@ -179,6 +209,23 @@ async fn pause(time: Duration) {
     }
 }
 
+impl Nodes {
+    fn write_down(&mut self, change: &Change) {
+        let Nodes { journal: Some(journal), committed, .. } = self else {
+            return;
+        };
+        match change {
+            Change::Put(into, _, document) => {
+                journal.push(Event::Put(*into, document.as_ref().clone()));
+            }
+            Change::Remove(from, key) => {
+                let before = committed.get(*from, key).cloned();
+                journal.extend(before.map(|document| Event::Removed(*from, document)));
+            }
+        }
+    }
+}
+
 impl Set {
     fn nodes(&self) -> MutexGuard<'_, Nodes> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -226,7 +273,10 @@ impl Set {
         }
         let more = usize::try_from(count - nodes.count).unwrap_or(usize::MAX);
         let changes: Vec<Change> = nodes.suffix.drain(..more).collect();
-        changes.iter().for_each(|change| nodes.committed.apply(change));
+        for change in &changes {
+            nodes.write_down(change);
+            nodes.committed.apply(change);
+        }
         nodes.count = count;
         drop(nodes);
         self.moved.notify_waiters();

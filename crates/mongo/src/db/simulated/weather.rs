@@ -1,6 +1,7 @@
 //! What befalls commands on their way.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mongodb::bson::{Bson, RawDocumentBuf};
@@ -67,7 +68,7 @@ pub trait Weather: Send + Sync + 'static {
     }
 
     /// Whether this tail is an old one.
-    fn are_tails_old(&self) -> bool {
+    fn is_tail_old(&self, _: Collection) -> bool {
         false
     }
 
@@ -127,13 +128,24 @@ pub struct Seeded {
     bad: u64,
     /// Of a thousand reads that may be old, so many are.
     old: u64,
+    /// Nothing goes wrong any more.
+    fine: Arc<AtomicBool>,
 }
 
 impl Seeded {
     /// The weather of `seed`. Of a thousand commands `bad` go wrong, of a thousand reads `old`
     /// are old.
     pub fn new(seed: u64, bad: u64, old: u64) -> Seeded {
-        Seeded { random: Mutex::new(seed), bad, old }
+        Seeded { random: Mutex::new(seed), bad, old, fine: Arc::default() }
+    }
+
+    /// Set it, and nothing goes wrong any more.
+    pub fn fine(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.fine)
+    }
+
+    fn happens(&self, of_a_thousand: u64) -> bool {
+        !self.fine.load(Ordering::Relaxed) && self.below(1_000) < of_a_thousand
     }
 
     /// The next number below `bound` (splitmix64).
@@ -153,7 +165,7 @@ impl Seeded {
 
 impl Weather for Seeded {
     fn verdict(&self, _: usize, command: &Command, within: Duration) -> Verdict {
-        if self.below(1_000) >= self.bad {
+        if !self.happens(self.bad) {
             return Verdict::Done;
         }
         let most = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
@@ -192,11 +204,12 @@ impl Weather for Seeded {
             Query::Ids { of, .. } => matches!(of, Collection::Floors | Collection::Meta),
             _ => true,
         };
-        !page && self.below(1_000) < self.old
+        !page && self.happens(self.old)
     }
 
-    fn are_tails_old(&self) -> bool {
-        self.below(1_000) < self.old
+    fn is_tail_old(&self, of: Collection) -> bool {
+        // Those of conversations are only asked for to tell readers.
+        of == Collection::Inboxes && self.happens(self.old)
     }
 
     fn shuffle(&self, turns: &mut [usize]) {
