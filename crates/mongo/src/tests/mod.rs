@@ -2,4 +2,7 @@
 
 mod contract;
 mod instances;
+mod round_trips;
+mod scenes;
 mod simulation;
+mod traces;

@@ -6,7 +6,7 @@
 //! followers check live what readers are promised. In the end everything must be whole.
 //!
 //! `SEQLINE_SEED=7 cargo test -p seqline-mongo simulation` runs one seed again;
-//! `SEQLINE_SEEDS=10000` runs so many instead of the usual number.
+//! `SEQLINE_SEEDS=10000` runs so many instead of the usual number, from `SEQLINE_FROM` on.
 
 mod audit;
 mod client;
@@ -28,7 +28,10 @@ fn setting(name: &str) -> Option<u64> {
 fn nothing_is_lost_repeated_or_reordered_whatever_the_weather() {
     let seeds: Vec<u64> = match setting("SEQLINE_SEED") {
         Some(seed) => vec![seed],
-        None => (0..setting("SEQLINE_SEEDS").unwrap_or(SEEDS)).collect(),
+        None => {
+            let from = setting("SEQLINE_FROM").unwrap_or(0);
+            (from..from + setting("SEQLINE_SEEDS").unwrap_or(SEEDS)).collect()
+        }
     };
     let mut total = audit::Found::default();
     for seed in seeds {

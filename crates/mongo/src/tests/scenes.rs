@@ -1,0 +1,109 @@
+//! Small scenes: one or two instances in weather that a test chooses, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seqline_core::clock::{CountingEntropy, ManualClock, UnixMillis};
+use seqline_core::fanout::{Members, Outgoing};
+use seqline_core::id::{ConversationId, GroupId, IdempotencyKey, MemberId, MessageId, TimelineId};
+use seqline_core::message::Body;
+use seqline_core::page::{Direction, Page, Read};
+use seqline_core::seq::Seq;
+use seqline_core::store::Store as _;
+
+use crate::db::simulated::Simulated;
+use crate::hints::Nothing;
+use crate::options::Options;
+use crate::shared::Ports;
+use crate::store::MongoStore;
+use crate::uptime::Uptime;
+
+/// The time of a runtime whose clock is paused.
+struct Virtual(tokio::time::Instant);
+
+impl Uptime for Virtual {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// A database and the clock of its instances.
+pub struct Scene {
+    pub db: Simulated,
+    pub clock: Arc<ManualClock>,
+    entropy: Arc<CountingEntropy>,
+}
+
+impl Scene {
+    pub fn new(db: Simulated) -> Scene {
+        let clock = Arc::new(ManualClock::new(UnixMillis(1_700_000_000_000)));
+        Scene { db, clock, entropy: Arc::default() }
+    }
+
+    /// One more instance; `number` is who it is to the weather.
+    pub async fn open(&self, number: usize, options: Options) -> MongoStore {
+        let ports = Ports {
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            uptime: Arc::new(Virtual(tokio::time::Instant::now())),
+            hints: Arc::new(Nothing),
+            notices: Arc::new(Nothing),
+        };
+        let db = Arc::new(self.db.seen_by(number));
+        MongoStore::open(db, options, ports).await.expect("it can be opened")
+    }
+}
+
+/// Runs `work` in virtual time on one thread.
+pub fn run(work: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(work);
+}
+
+pub fn member(id: &str) -> MemberId {
+    MemberId::new("member", id).unwrap()
+}
+
+pub fn inbox(id: &str) -> TimelineId {
+    TimelineId::Inbox(member(id))
+}
+
+pub fn direct_timeline(one: &str, other: &str) -> TimelineId {
+    ConversationId::direct(member(one), member(other)).into()
+}
+
+pub fn group_timeline(id: &str) -> TimelineId {
+    ConversationId::Group(GroupId::new("group", id).unwrap()).into()
+}
+
+pub fn direct(id: u128, from: &str, to: &str) -> Outgoing {
+    let body = Body::new(format!("{{\"id\":{id}}}"), 100).unwrap();
+    Outgoing::direct(MessageId(id), member(from), member(to), body, None)
+}
+
+pub fn group<T: AsRef<[u8]>>(id: u128, name: &str, to: impl IntoIterator<Item = T>) -> Outgoing {
+    let body = Body::new(format!("{{\"id\":{id}}}"), 100).unwrap();
+    let members = Members::new("members", to, usize::MAX).unwrap();
+    Outgoing::group(MessageId(id), GroupId::new("group", name).unwrap(), members, body, None)
+}
+
+pub fn keyed(key: &str, send: Outgoing) -> Outgoing {
+    Outgoing { key: Some(IdempotencyKey::new(key).unwrap()), ..send }
+}
+
+pub async fn read(store: &MongoStore, timeline: &TimelineId) -> Page {
+    let read = Read {
+        timeline: timeline.clone(),
+        after: Seq::ZERO,
+        until: Seq::MAX,
+        direction: Direction::Forward,
+        entries_max: 1_000,
+        bytes_max: usize::MAX,
+    };
+    store.read(read).await.expect("it can be read")
+}
+
+/// The messages of a timeline, in order.
+pub async fn ids(store: &MongoStore, timeline: &TimelineId) -> Vec<u128> {
+    read(store, timeline).await.entries.iter().map(|entry| entry.message.id.0).collect()
+}
