@@ -15,29 +15,52 @@ use seqline_core::watch::Watch;
 use tokio::runtime::Handle;
 
 use super::instances::{self, Party};
+use super::line::Line;
+use crate::db::Db;
+use crate::db::driver::MongoDb;
 use crate::db::simulated::{Calm, Simulated};
+use crate::options::Options;
 use crate::store::MongoStore;
 
+/// Where the database is.
+pub enum Place {
+    Memory(Simulated),
+    Wire(Box<Options>),
+}
+
+impl Place {
+    fn connect(&self) -> Arc<dyn Db> {
+        match self {
+            Place::Memory(db) => Arc::new(db.clone()),
+            Place::Wire(options) => {
+                let db = Handle::current().block_on(MongoDb::connect(options));
+                Arc::new(db.expect("a good address"))
+            }
+        }
+    }
+}
+
 /// A database, and as many instances on it as each open makes.
-struct Instances {
-    db: Simulated,
-    count: usize,
-    links: Mutex<Vec<Simulated>>,
+pub struct Instances {
+    pub db: Place,
+    pub count: usize,
+    pub lines: Mutex<Vec<Arc<Line>>>,
 }
 
 fn instances(count: usize) -> Instances {
-    Instances { db: Simulated::new(Calm), count, links: Mutex::default() }
+    Instances { db: Place::Memory(Simulated::new(Calm)), count, lines: Mutex::default() }
 }
 
 impl Subject for Instances {
     fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<dyn Store> {
         let party = Arc::new(Party::default());
         let mut stores = Vec::new();
-        for instance in 0..self.count {
-            let link = self.db.seen_by(instance);
-            self.links.lock().unwrap().push(link.clone());
+        let db = self.db.connect();
+        for _ in 0..self.count {
+            let line = Arc::new(Line::new(Arc::clone(&db)));
+            self.lines.lock().unwrap().push(Arc::clone(&line));
             let ports = instances::ports(clock.clone(), entropy.clone(), party.clone());
-            let store = Handle::current().block_on(instances::open(&link, ports));
+            let store = Handle::current().block_on(instances::open(line, ports));
             party.join(&store);
             stores.push(store);
         }
@@ -45,11 +68,11 @@ impl Subject for Instances {
     }
 
     fn crash(&self, store: Arc<dyn Store>) {
-        let links = std::mem::take(&mut *self.links.lock().unwrap());
-        links.iter().for_each(Simulated::cut);
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        lines.iter().for_each(|line| line.cut());
         drop(store);
-        for link in links {
-            Handle::current().block_on(link.idle());
+        for line in lines {
+            Handle::current().block_on(line.idle());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use seqline_core::clock::{Clock, Entropy};
 use seqline_core::id::TimelineId;
 
-use crate::db::simulated::Simulated;
+use crate::db::Db;
 use crate::hints::{Hints, Nothing, Notices};
 use crate::options::Options;
 use crate::shared::Ports;
@@ -48,8 +48,7 @@ pub fn quick() -> Options {
 }
 
 /// Opens an instance, and finishes what others left.
-pub async fn open(db: &Simulated, ports: Ports) -> Arc<MongoStore> {
-    let db = Arc::new(db.clone());
+pub async fn open(db: Arc<dyn Db>, ports: Ports) -> Arc<MongoStore> {
     let store = MongoStore::open(db, quick(), ports).await.expect("it can be opened");
     while store.resume(Duration::ZERO).await.expect("what was left can be finished") > 0 {}
     Arc::new(store)

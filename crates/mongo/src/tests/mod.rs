@@ -2,7 +2,9 @@
 
 mod contract;
 mod instances;
+mod line;
 mod round_trips;
 mod scenes;
 mod simulation;
 mod traces;
+mod wire;

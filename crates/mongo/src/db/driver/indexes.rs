@@ -6,6 +6,7 @@ use mongodb::error::ErrorKind;
 
 use super::super::{Collection, IndexError};
 use super::MongoDb;
+use crate::documents;
 
 /// The code of documents that break a unique index.
 const DUPLICATE_KEY: i32 = 11_000;
@@ -68,7 +69,8 @@ impl Index {
             while let Ok(true) = cursor.advance().await {
                 if let Ok(place) = cursor.current().get_document("_id") {
                     let id = place.get_str("id").unwrap_or("?");
-                    named.push(format!("{id:?} at {:?}", place.get("seq").ok().flatten()));
+                    let seq = documents::number(place, documents::SEQ).unwrap_or(0);
+                    named.push(format!("{id:?} at {seq}"));
                 }
             }
         }

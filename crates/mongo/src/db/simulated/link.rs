@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 /// One line.
 #[derive(Default)]
-pub(super) struct Link {
+pub(crate) struct Link {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -18,7 +18,7 @@ struct State {
 }
 
 /// A command under way.
-pub(super) struct UnderWay(Arc<Link>);
+pub(crate) struct UnderWay(Arc<Link>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@
 //! a [`Weather`]: none, one drawn from a seed, or one written for a test.
 
 mod apply;
-mod link;
+pub(crate) mod link;
 mod state;
 mod weather;
 
