@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use metrics::{counter, gauge, histogram};
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -19,14 +20,16 @@ use seqline_core::clock::Entropy;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::backoff::Backoff;
-
 /// Longest attempt to connect, in the background: names, TLS and login included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// An idle connection is tried so often, so that a paused Redis costs no call its deadline.
 const TRIED_EVERY: Duration = Duration::from_secs(1);
 /// A connection that was good for so long has recovered: the next pause is a short one again.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// A moment's trouble is over by then.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Half of how late a Redis that came back may be noticed.
+pub(super) const PAUSE_MAX: Duration = Duration::from_millis(2_500);
 
 /// A connection that comes and goes.
 pub(super) struct Link {
@@ -70,7 +73,7 @@ impl Link {
 
     /// Connects, again and again, for ever.
     pub(super) async fn keep(self: Arc<Link>, entropy: Arc<dyn Entropy>) {
-        let mut backoff = Backoff::new();
+        let mut next_pause = pauses(&*entropy);
         let mut told = false;
         gauge!("seqline_redis_up").set(0.0);
         for number in 1.. {
@@ -82,7 +85,7 @@ impl Link {
                     self.put(Live { number, connection });
                     self.until_lost().await;
                     if since.elapsed() >= STEADY_AFTER {
-                        backoff.reset();
+                        next_pause = pauses(&*entropy);
                     }
                 }
                 Err(error) if told => tracing::debug!(%error, "Redis still does not answer"),
@@ -94,7 +97,7 @@ impl Link {
                     );
                 }
             }
-            sleep(backoff.next(entropy.random())).await;
+            sleep(next_pause.next().unwrap_or(PAUSE_MAX)).await;
         }
     }
 
@@ -172,6 +175,13 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, Option<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The pauses between attempts that go on for ever: each twice the one before, and lengthened by
+/// up to their double at random, so that a thousand instances do not come back at once.
+pub(super) fn pauses(entropy: &dyn Entropy) -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::new().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
+    pauses.without_max_times().with_jitter().with_jitter_seed(entropy.random()).build()
 }
 
 /// Whether Redis itself said no, over a connection that works.

@@ -12,7 +12,7 @@ use seqline_core::id::TimelineId;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::backoff::Backoff;
+use super::link::{PAUSE_MAX, pauses};
 use super::notice::{self, Instance};
 
 /// Longest attempt to connect and subscribe.
@@ -49,7 +49,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Listens, again and again, for ever.
     pub(super) async fn work(self) {
-        let mut backoff = Backoff::new();
+        let mut next_pause = pauses(&*self.entropy);
         let mut told = false;
         self.set_listening(false);
         loop {
@@ -66,9 +66,9 @@ impl Listener {
                 tracing::warn!(%error, "Redis tells nothing of other instances until it is back");
             }
             if began.elapsed() >= STEADY_AFTER {
-                backoff.reset();
+                next_pause = pauses(&*self.entropy);
             }
-            sleep(backoff.next(self.entropy.random())).await;
+            sleep(next_pause.next().unwrap_or(PAUSE_MAX)).await;
         }
     }
 

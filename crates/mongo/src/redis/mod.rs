@@ -11,7 +11,6 @@
 //! It knows nothing of MongoDB. One Redis (or one name in front of several) is meant, not a Redis
 //! Cluster, which spreads keys that are asked for at once.
 
-mod backoff;
 mod client;
 mod hint;
 mod link;
