@@ -1,7 +1,6 @@
 //! Registration in a real etcd: what is written, when it is taken away, and what survives what.
 
 mod discovery;
-mod etcd;
 mod failures;
 
 use std::time::{Duration, Instant};
@@ -9,8 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::support::etcd::{Entry, Etcd, Event, hosts};
 use crate::support::{Server, http};
-use etcd::{Entry, Etcd, Event, hosts};
 
 /// A server that registers in `endpoints`, with more settings.
 fn start(endpoints: &str, more: &[(&str, &str)]) -> Server {
@@ -96,7 +95,7 @@ fn a_stop_takes_the_record_away_while_the_server_still_answers() {
     let entry = watch.put();
     until(&server, "\nregistered in etcd");
     // etcd takes its time, so that what happens meanwhile can be seen.
-    etcd.daemon.pause();
+    etcd.pause();
     server.signal(Signal::TERM);
     until(&server, "the server is stopping\n");
     for _ in 0..50 {
@@ -104,7 +103,7 @@ fn a_stop_takes_the_record_away_while_the_server_still_answers() {
         assert_eq!(http::post_json(server.http, "/timeline/send", &message).status, 200);
         assert_eq!(http::get(server.http, "/readyz").status, 503);
     }
-    etcd.daemon.resume();
+    etcd.resume();
     assert_eq!(watch.next(), Event::Delete(entry.key));
     // Who heard of it late is still answered.
     assert_eq!(http::get(server.http, "/readyz").status, 503);
@@ -120,7 +119,7 @@ fn an_etcd_that_does_not_answer_holds_up_a_stop_for_seconds_only() {
     let etcd = Etcd::start();
     let mut server = start(&etcd.endpoint(), &[]);
     until(&server, "\nregistered in etcd");
-    etcd.daemon.pause();
+    etcd.pause();
     let begin = Instant::now();
     assert_eq!(server.stop().code(), Some(0));
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());

@@ -10,7 +10,6 @@ use mongodb::{Client, IndexModel};
 use tokio::sync::watch;
 
 use crate::support::etcd::Etcd;
-use crate::support::http;
 use crate::support::mongo::Mongo;
 use crate::support::redis::Redis;
 
@@ -118,23 +117,14 @@ async fn redis_pauses_goes_on_and_has_forgotten_everything_after_a_kill() {
     assert_eq!(value, None);
 }
 
-/// One call of etcd's JSON gateway.
-fn etcd_call(etcd: &Etcd, path: &str, body: &serde_json::Value) -> serde_json::Value {
-    let headers = [("Content-Type", "application/json")];
-    let body = body.to_string();
-    let answer = http::request(etcd.address(), "POST", path.as_bytes(), &headers, body.as_bytes());
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
 #[test]
 fn what_etcd_acknowledged_is_there_after_a_kill() {
     let mut etcd = Etcd::start();
     let key = BASE64.encode("/microservices/seqline/1");
     let put = serde_json::json!({"key": key, "value": BASE64.encode("here")});
-    etcd_call(&etcd, "/v3/kv/put", &put);
+    etcd.call("/v3/kv/put", &put);
     etcd.kill();
     etcd.restart();
-    let found = etcd_call(&etcd, "/v3/kv/range", &serde_json::json!({"key": key}));
+    let found = etcd.call("/v3/kv/range", &serde_json::json!({"key": key}));
     assert_eq!(found["kvs"][0]["value"], BASE64.encode("here"), "{found}");
 }

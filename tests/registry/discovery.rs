@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::etcd::Etcd;
 use super::{start, until};
 use crate::clients::build_go;
+use crate::support::etcd::Etcd;
 use crate::support::{Server, http};
 
 /// A running client that makes calls when it is asked to.

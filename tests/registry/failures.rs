@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::json;
 
-use super::etcd::{Certificates, Etcd, Event};
 use super::{changes, metric, record, start, until};
 use crate::support::daemon::free_port;
+use crate::support::etcd::{Certificates, Etcd, Event};
 use crate::support::{Server, http};
 
 /// The server takes sends, and says that it is ready for them.
@@ -19,12 +19,12 @@ fn check_serves(server: &Server) {
 #[test]
 fn a_server_starts_and_serves_without_etcd_and_registers_when_it_comes() {
     let mut etcd = Etcd::start();
-    etcd.daemon.kill();
+    etcd.kill();
     let server = start(&etcd.endpoint(), &[]);
     until(&server, "ready\nnot registered in etcd: etcd cannot be reached; trying again\n");
     check_serves(&server);
     assert_eq!(metric(&server, "seqline_registry_registered"), 0.0);
-    etcd.daemon.restart();
+    etcd.restart();
     assert_eq!(etcd.watch().put().key, record(&server).0);
     until(&server, "\nregistered in etcd");
     assert!(metric(&server, "seqline_registry_retries_total") >= 1.0);
@@ -39,18 +39,18 @@ fn an_etcd_that_was_killed_has_the_record_again_once_it_is_back() {
     let mut etcd = Etcd::start();
     let server = start(&etcd.endpoint(), &[]);
     until(&server, "\nregistered in etcd");
-    etcd.daemon.kill();
+    etcd.kill();
     until(&server, "not registered in etcd: etcd cannot be reached; trying again");
     check_serves(&server);
-    etcd.daemon.restart();
+    etcd.restart();
     until(&server, "\nregistered in etcd");
     let (key, value) = record(&server);
     let entries = etcd.entries();
     assert_eq!((&entries[0].key, &entries[0].value), (&key, &value));
 
-    etcd.daemon.kill();
+    etcd.kill();
     etcd.lose_everything();
-    etcd.daemon.restart();
+    etcd.restart();
     let entry = etcd.watch().put();
     assert_eq!((entry.key, entry.value), (key, value));
     until(&server, "\nregistered in etcd");
@@ -109,7 +109,7 @@ fn another_member_takes_over_before_the_lease_lapses() {
     let mut watch = members[2].watch();
     let entry = watch.put();
     until(&server, "\nregistered in etcd");
-    members[0].daemon.kill();
+    members[0].kill();
     until(&server, "not registered in etcd");
     until(&server, "\nregistered in etcd");
     assert_eq!(members[1].entries(), [entry], "under the same lease: nobody saw it go");
