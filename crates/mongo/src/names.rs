@@ -21,12 +21,12 @@ const ESCAPED: &str = "seqline:direct:";
 /// The `id` under which the entries of a conversation stand.
 pub fn history_id(conversation: &ConversationId) -> String {
     let legacy = schema::legacy_id(conversation);
-    match conversation {
-        ConversationId::Direct(low, high) if legacy.ambiguous => {
+    match (conversation, schema::parse(&legacy)) {
+        (ConversationId::Direct(low, high), Some(Parsed::Ambiguous(_))) => {
             let bytes = low.as_bytes().len();
             format!("{ESCAPED}{bytes}:{}:{}", low.as_str(), high.as_str())
         }
-        _ => legacy.text,
+        _ => legacy,
     }
 }
 
@@ -84,7 +84,9 @@ mod tests {
             (direct("user:1", "user:2"), "seq:user:1:user:2"),
             (group("ann"), "seq:group:ann"),
             (group("room 7"), "seq:group:room 7"),
+            (group("x"), "seq:group:x"),
             (group("x:y"), "seq:group:x:y"),
+            (direct("b:a", "c"), "seq:b:a:c"),
             (direct("group", "x"), "seqline:direct:5:group:x"),
             (direct("a", "b:c"), "seqline:direct:1:a:b:c"),
             (direct("a:b", "c"), "seqline:direct:3:a:b:c"),

@@ -24,31 +24,13 @@ const PREFIX: &str = "seq:";
 /// What the `id` of a group begins with, and that of members whose smaller id is `group`.
 const GROUP_PREFIX: &str = "seq:group:";
 
-/// The `id` of a conversation in go-timeline's documents.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LegacyId {
-    /// `seq:SMALLER:LARGER` of two members, compared bytewise, or `seq:group:GROUP`.
-    pub text: String,
-    /// Whether another conversation has the same `id`, so that documents under it may belong to
-    /// either.
-    pub ambiguous: bool,
-}
-
-/// The `id` that go-timeline gives this conversation.
-pub fn legacy_id(conversation: &ConversationId) -> LegacyId {
-    let text = match conversation {
+/// The `id` that go-timeline gives this conversation: `seq:SMALLER:LARGER` of two members, compared
+/// bytewise, or `seq:group:GROUP`. [`parse`] tells whether others have the same.
+pub fn legacy_id(conversation: &ConversationId) -> String {
+    match conversation {
         ConversationId::Direct(low, high) => format!("{PREFIX}{}:{}", low.as_str(), high.as_str()),
         ConversationId::Group(group) => format!("{GROUP_PREFIX}{}", group.as_str()),
-    };
-    let ambiguous = matches!(parse(&text), Some(Parsed::Ambiguous(_)));
-    LegacyId { text, ambiguous }
-}
-
-/// The `id` that go-timeline gives a member's inbox: the member itself. Unique in its collection;
-/// but the counters of inboxes and conversations share one key space in Redis, so a member called
-/// like a conversation takes numbers from it.
-pub fn legacy_inbox_id(member: &MemberId) -> &str {
-    member.as_str()
+    }
 }
 
 /// Which conversation an `id` of go-timeline stands for.
@@ -96,40 +78,27 @@ mod tests {
         ConversationId::Group(GroupId::new("group", id).unwrap())
     }
 
-    #[track_caller]
-    fn check(conversation: &ConversationId, text: &str, ambiguous: bool) {
-        let text = text.to_owned();
-        assert_eq!(legacy_id(conversation), LegacyId { text, ambiguous });
-    }
-
     #[test]
     fn conversations_are_named_as_go_timeline_names_them() {
-        check(&direct("a", "b"), "seq:a:b", false);
-        check(&direct("b", "a"), "seq:a:b", false);
-        check(&direct("a", "a"), "seq:a:a", false);
-        check(&direct("B", "a"), "seq:B:a", false);
-        check(&direct("张三", "李四"), "seq:张三:李四", false);
-        // "group" < "ann" does not hold, so no two members are called like this group.
-        check(&group("ann"), "seq:group:ann", false);
-        assert_eq!(legacy_inbox_id(&MemberId::new("member", "seq:a:b").unwrap()), "seq:a:b");
-    }
-
-    #[test]
-    fn a_name_that_two_conversations_share_is_reported() {
-        check(&group("x"), "seq:group:x", true);
-        check(&direct("group", "x"), "seq:group:x", true);
-        check(&direct("a:b", "c"), "seq:a:b:c", true);
-        check(&direct("a", "b:c"), "seq:a:b:c", true);
-        check(&group("x:y"), "seq:group:x:y", true);
-        check(&direct("a", "c:b"), "seq:a:c:b", true);
-        // Here the other place for the colon would put the larger member first.
-        check(&direct("b:a", "c"), "seq:b:a:c", false);
+        for (conversation, id) in [
+            (direct("a", "b"), "seq:a:b"),
+            (direct("b", "a"), "seq:a:b"),
+            (direct("a", "a"), "seq:a:a"),
+            (direct("B", "a"), "seq:B:a"),
+            (direct("张三", "李四"), "seq:张三:李四"),
+            (group("ann"), "seq:group:ann"),
+        ] {
+            assert_eq!(legacy_id(&conversation), id);
+        }
     }
 
     #[test]
     fn a_name_leads_back_to_every_conversation_that_has_it() {
         assert_eq!(parse("seq:a:b"), Some(Parsed::Direct(direct("a", "b"))));
+        // "group" < "ann" does not hold, so no two members are called like this group.
         assert_eq!(parse("seq:group:ann"), Some(Parsed::Group(group("ann"))));
+        // The other place for the colon would put the larger member first.
+        assert_eq!(parse("seq:b:a:c"), Some(Parsed::Direct(direct("b:a", "c"))));
         let both = vec![direct("a", "b:c"), direct("a:b", "c")];
         assert_eq!(parse("seq:a:b:c"), Some(Parsed::Ambiguous(both)));
         let both = vec![group("x"), direct("group", "x")];
