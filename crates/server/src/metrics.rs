@@ -21,6 +21,8 @@ pub const SYNC_SECONDS: &str = "seqline_sync_seconds";
 pub const COMMIT_SENDS: &str = "seqline_commit_sends";
 /// Histogram: time the storage engine held up a commit.
 pub const STALL_SECONDS: &str = "seqline_stall_seconds";
+/// Counter: merges of the embedded store's index that failed.
+pub const COMPACTION_FAILURES: &str = "seqline_index_compaction_failures_total";
 /// Gauge: sends that wait for the disk.
 pub const QUEUE_SENDS: &str = "seqline_queue_sends";
 /// Gauge: bytes of the sends that wait for the disk.
@@ -137,6 +139,7 @@ fn describe() {
     describe_histogram!(SYNC_SECONDS, Unit::Seconds, "Time of one sync of the disk");
     describe_histogram!(COMMIT_SENDS, "Sends in one commit");
     describe_histogram!(STALL_SECONDS, Unit::Seconds, "Time the engine held up a commit");
+    describe_counter!(COMPACTION_FAILURES, "Merges of the index's tables that failed");
     describe_gauge!(QUEUE_SENDS, "Sends that wait for the disk");
     describe_gauge!(QUEUE_BYTES, Unit::Bytes, "Bytes of the sends that wait for the disk");
     describe_gauge!(STORE_BYTES, Unit::Bytes, "Bytes the store takes on disk");

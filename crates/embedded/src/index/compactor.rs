@@ -76,6 +76,7 @@ fn run(shared: &Shared) {
 
 fn fail(shared: &Shared, reason: &str) {
     tracing::error!(reason, "compaction of the index failed");
+    shared.failures.increment(1);
     *lock(&shared.failed) = Some(reason.to_owned());
 }
 

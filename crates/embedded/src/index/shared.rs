@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use lsm_tree::compaction::Leveled;
 use lsm_tree::{SeqNo, Tree};
+use metrics::Counter;
 
 use super::batch::Batch;
 use super::compactor::Bell;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) sweep_due: AtomicBool,
     /// Why the last compaction failed; nothing once one succeeded.
     pub(super) failed: Mutex<Option<String>>,
+    /// How often a compaction failed since the program started, for the metrics.
+    pub(super) failures: Counter,
     /// Why nothing may change any more until the index is opened again.
     pub(super) stopped: Mutex<Option<String>>,
 }

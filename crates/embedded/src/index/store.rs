@@ -55,6 +55,7 @@ impl Index {
             stop,
             sweep_due: AtomicBool::new(false),
             failed: Mutex::default(),
+            failures: metrics::counter!("seqline_index_compaction_failures_total"),
             stopped: Mutex::default(),
         });
         shared.bell.ring();

@@ -1,7 +1,39 @@
 //! A disk that refuses: it is told, and nothing is lost.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
 use super::*;
 use crate::index::IndexError;
+
+/// What the counters say that were made while it was the recorder.
+#[derive(Default)]
+struct Counts(Mutex<HashMap<String, Arc<AtomicU64>>>);
+
+impl Counts {
+    fn of(&self, name: &str) -> u64 {
+        self.0.lock().unwrap()[name].load(Ordering::Relaxed)
+    }
+}
+
+impl Recorder for Counts {
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let mut counts = self.0.lock().unwrap();
+        Counter::from_arc(Arc::clone(counts.entry(key.name().to_owned()).or_default()))
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+}
 
 #[test]
 fn a_flush_into_a_folder_that_is_gone_fails_and_can_be_repeated_when_it_is_back() {
@@ -85,12 +117,14 @@ fn a_compaction_that_meets_damage_is_told_and_copies_nothing() {
     let mut bytes = whole.clone();
     bytes[1000] ^= 1;
     std::fs::write(&table, &bytes).unwrap();
-    let index = open(dir.path());
+    let counts = Counts::default();
+    let index = metrics::with_local_recorder(&counts, || open(dir.path()));
     for part in 0..8 {
         put(&index, (3000 + part * 125..3125 + part * 125).map(row));
         index.flush().unwrap();
     }
     until(|| index.failed().is_some());
+    assert!(counts.of("seqline_index_compaction_failures_total") > 0);
     let before = index.disk_bytes();
     assert!(index.scan::<&[u8]>(..).any(|row| row.is_err()));
     drop(index);
