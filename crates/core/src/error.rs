@@ -26,9 +26,10 @@ pub enum Error {
     TooLarge {
         /// The argument at fault, by its name in the API.
         field: &'static str,
-        /// The setting that was passed, for example `message_bytes_max`.
+        /// The setting that was passed, for example `message_bytes_max`; `one send` where what
+        /// the store can hold at all is less than the settings allow.
         limit: &'static str,
-        /// The setting's value.
+        /// The limit's value.
         max: usize,
         /// What the request has.
         actual: usize,

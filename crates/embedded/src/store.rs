@@ -233,7 +233,7 @@ impl Shared {
         if append.frame_bytes > max {
             return Err(Error::TooLarge {
                 field: "message",
-                limit: "segment_bytes",
+                limit: "one send",
                 max,
                 actual: append.frame_bytes,
                 unit: "bytes with its recipients",

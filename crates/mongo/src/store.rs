@@ -139,7 +139,7 @@ impl Store for MongoStore {
             if draft.bytes() > DOCUMENT_BYTES_MAX {
                 return Err(Error::TooLarge {
                     field: "message",
-                    limit: "a document of MongoDB",
+                    limit: "one send",
                     max: DOCUMENT_BYTES_MAX,
                     actual: draft.bytes(),
                     unit: "bytes of text and names of recipients",
