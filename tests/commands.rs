@@ -1,7 +1,7 @@
 //! The client side of the command line against a real server: `send`, `send-group`, `sync`,
 //! `history` and how they fail.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -244,4 +244,43 @@ fn a_follower_sees_what_is_sent_later_also_after_a_restart_over_grpc() {
 #[test]
 fn a_follower_sees_what_is_sent_later_also_after_a_restart_over_http() {
     a_follower_survives_a_restart("http");
+}
+
+#[test]
+fn health_says_whether_a_server_takes_sends() {
+    let health = |addr: &str| seqline(&["health", "--timeout", "1s", "--http", addr]);
+    let server = Server::start();
+    assert_eq!(health(&format!("http://{}", server.http)).ok().stdout, "ready\n");
+    drop(server);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let answers = std::thread::spawn(move || {
+        let mut streams = Vec::new();
+        for answer in ["503 Service Unavailable", "404 Not Found", ""] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = BufReader::new(&stream);
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                head.read_line(&mut line).unwrap();
+            }
+            if !answer.is_empty() {
+                let body = "a sync failed\n";
+                let length = body.len();
+                let reply = format!("HTTP/1.1 {answer}\r\nContent-Length: {length}\r\n\r\n{body}");
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+            streams.push(stream);
+        }
+        streams
+    });
+    let refused = health(&addr);
+    assert_eq!((refused.code, refused.stderr.as_str()), (1, "seqline: a sync failed\n"));
+    assert_eq!(health(&addr).code, 1, "no Seqline");
+    let late = health(&addr);
+    assert_eq!(late.code, 1);
+    assert!(late.stderr.contains("1s"), "{}", late.stderr);
+    drop(answers.join().unwrap());
+    assert_eq!(health(&addr).code, 3, "nobody listens");
 }

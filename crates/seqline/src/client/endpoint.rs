@@ -79,7 +79,8 @@ fn parse_grpc(text: &str) -> Result<Endpoint, String> {
     endpoint(Protocol::Grpc, check_authority(authority)?, "")
 }
 
-fn parse_http(text: &str) -> Result<Endpoint, String> {
+/// Reads an address of the form `http://HOST:PORT`; a path may follow.
+pub fn parse_http(text: &str) -> Result<Endpoint, String> {
     if text.starts_with("https://") {
         return Err("TLS is not spoken here; give an http:// address".to_owned());
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -54,23 +54,7 @@ impl Http {
         key: Option<&str>,
     ) -> Result<Bytes, Failure> {
         let answer = self.exchange(target, body, key).await;
-        answer.map_err(|failure| failure.doubted_unless(self.answered))
-    }
-
-    async fn exchange(
-        &mut self,
-        target: &str,
-        body: Option<&Bytes>,
-        key: Option<&str>,
-    ) -> Result<Bytes, Failure> {
-        let request = self.request(target, body, key)?;
-        let mut sender = self.ready().await?;
-        let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
-        self.answered = true;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
-        let body = body.map_err(|e| Failure::Broken(e.to_string()))?.to_bytes();
-        self.sender = Some(sender);
+        let (status, body) = answer.map_err(|failure| failure.doubted_unless(self.answered))?;
         if status.is_success() {
             return Ok(body);
         }
@@ -83,6 +67,39 @@ impl Http {
             })),
             Err(_) => Err(Failure::Strange(format!("HTTP status {status}"))),
         }
+    }
+
+    /// Whether the server takes sends, and the lines in which it says so.
+    ///
+    /// # Errors
+    /// See [`Failure`]: there is no server, or it says neither.
+    pub async fn takes_sends(&mut self) -> Result<(bool, String), Failure> {
+        let limit = self.endpoint.timeout;
+        let answer = tokio::time::timeout(limit, self.exchange("/readyz", None, None)).await;
+        let (status, body) = answer.map_err(|_| Failure::Late(limit))??;
+        match status {
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
+                Ok((status.is_success(), String::from_utf8_lossy(&body).trim_end().to_owned()))
+            }
+            _ => Err(Failure::Strange(format!("HTTP status {status}"))),
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        target: &str,
+        body: Option<&Bytes>,
+        key: Option<&str>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let request = self.request(target, body, key)?;
+        let mut sender = self.ready().await?;
+        let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
+        self.answered = true;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+        let body = body.map_err(|e| Failure::Broken(e.to_string()))?.to_bytes();
+        self.sender = Some(sender);
+        Ok((status, body))
     }
 
     fn request(

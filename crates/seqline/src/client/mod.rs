@@ -15,8 +15,9 @@ mod request;
 mod wire;
 
 pub use connection::Client;
-pub use endpoint::{Endpoint, Protocol, Target};
+pub use endpoint::{Endpoint, Protocol, Target, parse_http};
 pub use failure::Failure;
+pub use http::Http;
 pub use pool::Pool;
 pub use reply::{Entry, Page, Reply};
 pub use request::{GroupSend, Request, Timeline};

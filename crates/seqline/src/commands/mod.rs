@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod config;
+mod health;
 mod history;
 mod message;
 mod reader;
@@ -52,6 +53,7 @@ enum Command {
     SendGroup(send::SendGroup),
     Sync(sync::Sync),
     History(history::History),
+    Health(health::Health),
     Replay(replay::Replay),
     Bench(bench::Bench),
     Check(check::Check),
@@ -94,6 +96,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::SendGroup(command) => command.run(),
         Command::Sync(command) => command.run(),
         Command::History(command) => command.run(),
+        Command::Health(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Check(command) => command.run(),
