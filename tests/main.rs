@@ -13,6 +13,7 @@ mod clients;
 mod commands;
 mod config;
 mod conformance;
+mod containers;
 mod crash;
 mod dependencies;
 mod documentation;
