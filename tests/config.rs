@@ -117,23 +117,29 @@ fn a_file_of_go_timeline_chooses_mongo_unless_a_setting_says_otherwise() {
 }
 
 #[test]
-fn a_store_that_this_build_lacks_is_refused_before_anything_is_made() {
+fn a_mongodb_that_cannot_be_used_is_told_with_the_next_step_and_without_secrets() {
     let dir = tempfile::tempdir().unwrap();
-    let serve = |variables: &[(&str, &str)]| {
+    let serve = |settings: &[(&str, &str)]| {
         let mut command = Command::new(SEQLINE);
         command.args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
-        let output = command.current_dir(dir.path()).envs(variables.iter().copied()).output();
+        let output = command.current_dir(dir.path()).envs(settings.iter().copied()).output();
         let output = output.unwrap();
         assert_eq!(output.status.code(), Some(3), "{output:?}");
-        String::from_utf8(output.stderr).unwrap()
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        text
     };
-    let source = ("SEQLINE__DATA__MONGO__SOURCE", "mongodb://ann:hunter2@127.0.0.1:1");
-    let refused = serve(&[source]);
-    let expected = "this build has no store over MongoDB, which data.mongo.source asks for; set \
-                    data.store to embedded";
-    assert!(refused.contains(expected) && !refused.contains("hunter2"), "{refused}");
-    let refused = serve(&[source, ("SEQLINE__DATA__STORE", "mongo")]);
-    assert!(refused.contains("which data.store asks for"), "{refused}");
+    let nobody = format!("127.0.0.1:{}", crate::support::daemon::free_port());
+    let source = format!("mongodb://ann:hunter2@{nobody}");
+    let short = ("SEQLINE__DATA__MONGO__OPERATION_TIMEOUT", "1s");
+    let refused = serve(&[("SEQLINE__DATA__MONGO__SOURCE", source.as_str()), short]);
+    for part in ["waiting for MongoDB", &nobody, "not answered within 1 s", "data.mongo.source"] {
+        assert!(refused.contains(part), "{part:?} is not in {refused}");
+    }
+    for wrong in ["db:27017", "mongodb://ann:hunter2@", "http://hunter2@db", "mongodb://a:%@b"] {
+        let refused = serve(&[("SEQLINE__DATA__MONGO__SOURCE", wrong)]);
+        assert!(refused.contains("mongodb://USER:PASSWORD@HOST"), "{wrong}: {refused}");
+    }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no store was made");
 }
 

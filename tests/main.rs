@@ -16,6 +16,7 @@ mod conformance;
 mod containers;
 mod crash;
 mod dependencies;
+mod distributed;
 mod documentation;
 mod follow;
 mod golden;

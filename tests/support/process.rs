@@ -61,6 +61,16 @@ impl Server {
         server
     }
 
+    /// Starts a server that keeps everything elsewhere, with settings and more arguments.
+    pub fn start_shared(settings: &[(&str, &str)], args: &[&str]) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut command, free) = (set(settings), SocketAddr::from(([127, 0, 0, 1], 0)));
+        command.arg("serve").current_dir(dir.path());
+        let mut server = Server::run(command, dir.path(), free, free, args);
+        server._dir = Some(dir);
+        server
+    }
+
     /// Starts a server on `data`, which stays when it ends.
     pub fn start_on<S: AsRef<OsStr>>(data: &Path, args: &[S]) -> Server {
         Server::spawn(Command::new(SEQLINE), data, args)
@@ -83,8 +93,18 @@ impl Server {
         grpc: SocketAddr,
         args: &[S],
     ) -> Server {
-        let log = NamedTempFile::new().unwrap();
         command.arg("serve").arg("--data").arg(data);
+        Server::run(command, data, http, grpc, args)
+    }
+
+    fn run<S: AsRef<OsStr>>(
+        mut command: Command,
+        data: &Path,
+        http: SocketAddr,
+        grpc: SocketAddr,
+        args: &[S],
+    ) -> Server {
+        let log = NamedTempFile::new().unwrap();
         command.args(["--http", &http.to_string(), "--grpc", &grpc.to_string()]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.reopen().unwrap());
         let spawned = command.spawn();

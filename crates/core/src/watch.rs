@@ -39,7 +39,7 @@ impl Watchers {
         // Whoever asks next whether anybody watches must see this one, or else the reader that
         // made it must see what was published before: one of the two fences comes first.
         fence(Ordering::SeqCst);
-        Watch { next, watching: Arc::clone(&self.watching) }
+        Watch { next, watching: Arc::clone(&self.watching), _waits: None }
     }
 
     /// Whether anybody watches anything. Ask after publishing; if not, nobody needs a wake-up.
@@ -74,9 +74,18 @@ impl Default for Watchers {
 pub struct Watch {
     next: Pin<Box<OwnedNotified>>,
     watching: Arc<AtomicUsize>,
+    _waits: Option<Arc<()>>,
 }
 
 impl Watch {
+    /// Keeps `waits` for as long as this watch lives: for a store that looks after the timelines
+    /// somebody waits for.
+    #[must_use]
+    pub fn keeping(mut self, waits: Arc<()>) -> Watch {
+        self._waits = Some(waits);
+        self
+    }
+
     /// Completes once the timeline may have grown since this was made.
     pub async fn grown(mut self) {
         self.next.as_mut().await;

@@ -39,7 +39,7 @@ pub(crate) async fn care(shared: Arc<Shared>) {
 }
 
 /// Waits; false if the store closes meanwhile.
-async fn goes_on(shared: &Shared, time: Duration) -> bool {
+pub(crate) async fn goes_on(shared: &Shared, time: Duration) -> bool {
     tokio::select! {
         biased;
         () = shared.life.closing() => false,

@@ -40,7 +40,8 @@ mod tests;
 mod trim;
 pub mod uptime;
 mod walk;
+mod watched;
 
-pub use options::Options;
+pub use options::{Options, WeakWrites};
 pub use shared::Ports;
 pub use store::{MongoStore, OpenError};

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use crate::schema;
 
+/// A weaker write concern than the majority's journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeakWrites {
+    /// A majority has it in memory: power loss of a majority may lose it.
+    MajorityMemory,
+    /// The primary has it in its journal: so may every change of the primary.
+    Primary,
+}
+
 /// How the store works. Defaults are those of [`Options::default`].
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -17,7 +26,9 @@ pub struct Options {
     pub history: String,
     /// Another write concern than a majority's journal. It breaks the promise that an
     /// acknowledged message is not lost, and with a failover also the order.
-    pub weak_writes: Option<u32>,
+    pub weak_writes: Option<WeakWrites>,
+    /// How long the first answer of the database may take, its primary's election included.
+    pub contact_time: Duration,
     /// How long a send, read or trim may take in all. A command that is still under way then is
     /// refused by the database, so nothing of it happens later.
     pub operation_time: Duration,
@@ -37,6 +48,9 @@ pub struct Options {
     /// How often an instance looks for such entries, for what may be deleted, and whether the
     /// epoch is still its own.
     pub care_interval: Duration,
+    /// How often an instance looks whether timelines that somebody waits for have grown without
+    /// its being told.
+    pub look_interval: Duration,
     /// How long marks wait for others to go with.
     pub mark_interval: Duration,
     /// Most sends that may wait on this instance; above that it answers "overloaded".
@@ -55,6 +69,7 @@ impl Default for Options {
             inboxes: schema::SYNC_COLLECTION.to_owned(),
             history: schema::HISTORY_COLLECTION.to_owned(),
             weak_writes: None,
+            contact_time: Duration::from_secs(30),
             operation_time: Duration::from_secs(60),
             command_time: Duration::from_secs(10),
             hint_time: Duration::from_secs(10 * 60),
@@ -62,6 +77,7 @@ impl Default for Options {
             key_window: Duration::from_secs(7 * 24 * 60 * 60),
             resume_after: Duration::from_secs(3 * 60),
             care_interval: Duration::from_secs(10),
+            look_interval: Duration::from_secs(2),
             mark_interval: Duration::from_millis(50),
             queued_sends_max: 10_000,
             queued_bytes_max: 256 * 1024 * 1024,

@@ -115,7 +115,9 @@ pub(crate) async fn enqueue(
 ) -> Result<Receipt> {
     let (answer, answered) = oneshot::channel();
     if shared.lanes.push(&id, Waiting { send, draft, answer, running })? {
-        tokio::spawn(run(shared, id));
+        // Not the caller's runtime, which may end before the send does.
+        let runtime = shared.runtime.clone();
+        runtime.spawn(run(shared, id));
     }
     let gone = |_| Error::OutcomeUnknown { reason: "the send was broken off".to_owned() };
     answered.await.map_err(gone)?

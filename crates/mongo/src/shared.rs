@@ -5,6 +5,7 @@ use std::sync::Arc;
 use seqline_core::clock::{Clock, Entropy};
 use seqline_core::id::{Epoch, TimelineId};
 use seqline_core::watch::Watchers;
+use tokio::runtime::Handle;
 
 use crate::counts::Counts;
 use crate::db::Db;
@@ -15,6 +16,7 @@ use crate::options::Options;
 use crate::queue::Lanes;
 use crate::tails::Tails;
 use crate::uptime::Uptime;
+use crate::watched::Watched;
 
 /// Everything a store is given from outside.
 #[derive(Clone)]
@@ -46,11 +48,15 @@ pub(crate) struct Shared {
     pub marks: Marks,
     pub lanes: Lanes,
     pub watchers: Watchers,
+    pub watched: Watched,
     pub life: Arc<Life>,
     pub counts: Counts,
+    /// Where everything runs that must not end with a caller.
+    pub runtime: Handle,
 }
 
 impl Shared {
+    /// Called within the runtime on which everything shall run.
     pub fn new(db: Arc<dyn Db>, ports: Ports, options: Options, epoch: Epoch) -> Shared {
         let Ports { clock, entropy, uptime, hints, notices } = ports;
         Shared {
@@ -66,9 +72,11 @@ impl Shared {
             marks: Marks::default(),
             lanes: Lanes::new(&options),
             watchers: Watchers::new(),
+            watched: Watched::default(),
             life: Arc::default(),
             counts: Counts::new(),
             options,
+            runtime: Handle::current(),
         }
     }
 

@@ -10,7 +10,6 @@ use seqline_core::page::{Bounds, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::{CheckEvent, CheckSummary, Receipt, Status, Store, StoreFuture};
 use seqline_core::watch::Watch;
-use tokio::runtime::Handle;
 
 use crate::call::{Call, Stop};
 use crate::db::driver::MongoDb;
@@ -20,7 +19,7 @@ use crate::names;
 use crate::options::Options;
 use crate::shared::{Ports, Shared};
 use crate::stem::Stem;
-use crate::{bounds, care, check, epoch, marks, queue, read, resume, trim};
+use crate::{bounds, care, check, epoch, marks, queue, read, resume, trim, watched};
 
 /// Most bytes of an entry's document. MongoDB takes 16 MiB, with the command around it.
 const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
@@ -32,8 +31,16 @@ pub enum OpenError {
     #[error("{0}")]
     Options(String),
     /// The address of the database is wrong.
-    #[error("the address of the database: {0}")]
+    #[error("the address of the database is not one: {0}")]
     Address(String),
+    /// The database did not answer at first contact, or refused this client.
+    #[error("MongoDB at {hosts} {what}")]
+    Unreachable {
+        /// Where it was looked for; no credentials.
+        hosts: String,
+        /// What happened there.
+        what: String,
+    },
     /// An index is missing and cannot be made.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -45,7 +52,6 @@ pub enum OpenError {
 /// One instance of the distributed store. Dropping it ends it at once; [`Store::close`] in order.
 pub struct MongoStore {
     pub(crate) shared: Arc<Shared>,
-    runtime: Handle,
 }
 
 impl MongoStore {
@@ -56,6 +62,7 @@ impl MongoStore {
     /// See [`OpenError`]. Nothing was changed but indexes and, in a new database, its epoch.
     pub async fn connect(options: Options, ports: Ports) -> std::result::Result<Self, OpenError> {
         let db = MongoDb::connect(&options).await.map_err(OpenError::Address)?;
+        db.reach(options.contact_time).await?;
         MongoStore::open(Arc::new(db), options, ports).await
     }
 
@@ -75,7 +82,8 @@ impl MongoStore {
         let shared = Arc::new(Shared::new(db, ports, options, epoch));
         tokio::spawn(care::mark(Arc::clone(&shared)));
         tokio::spawn(care::care(Arc::clone(&shared)));
-        Ok(MongoStore { shared, runtime: Handle::current() })
+        tokio::spawn(watched::look(Arc::clone(&shared)));
+        Ok(MongoStore { shared })
     }
 
     /// The database's epoch.
@@ -165,12 +173,13 @@ impl Store for MongoStore {
     }
 
     fn watch(&self, timeline: &TimelineId) -> Watch {
-        self.shared.watchers.watch(&timeline.key())
+        let waits = self.shared.watched.add(timeline);
+        self.shared.watchers.watch(&timeline.key()).keeping(waits)
     }
 
     fn check(&self, report: &mut dyn FnMut(CheckEvent)) -> Result<CheckSummary> {
         let _running = self.shared.life.enter()?;
-        self.runtime.block_on(check::all(&self.shared, report)).map_err(Stop::unavailable)
+        self.shared.runtime.block_on(check::all(&self.shared, report)).map_err(Stop::unavailable)
     }
 
     fn status(&self) -> Status {

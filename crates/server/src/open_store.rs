@@ -1,11 +1,15 @@
 //! From settings to an open store: the only place that knows which stores there are. How one
 //! keeps things is its own affair.
 
+mod mongo;
+
 use std::sync::Arc;
 
 use seqline_core::store::Store;
 use seqline_embedded::{Durability as StoreDurability, EmbeddedStore, OpenError, Options};
 
+use self::mongo::Beside;
+pub use self::mongo::MongoError;
 use crate::config::{Data, Durability, StoreKind};
 use crate::system::{SystemClock, SystemEntropy};
 
@@ -15,33 +19,40 @@ pub enum StoreError {
     /// The data directory cannot be opened. The text says what to do.
     #[error("cannot open the store: {0}")]
     Embedded(#[from] OpenError),
-    /// This build has no such store.
-    #[error(
-        "cannot open the store: this build has no store over MongoDB, which {reason}; set \
-         data.store to embedded"
-    )]
-    NoMongo {
-        /// Which setting chose it.
-        reason: &'static str,
-    },
+    /// The store over MongoDB cannot be opened. The text says what to do.
+    #[error("cannot open the store: {0}")]
+    Mongo(#[from] MongoError),
 }
 
-/// Opens the store that the settings choose.
+/// An open store, and what must live as long as it does. Close the store before this is dropped.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    _beside: Option<Beside>,
+}
+
+impl From<Arc<dyn Store>> for Opened {
+    fn from(store: Arc<dyn Store>) -> Opened {
+        Opened { store, _beside: None }
+    }
+}
+
+/// Opens the store that the settings choose. It may take long, and must not be called within a
+/// runtime.
 ///
 /// # Errors
 /// [`StoreError`]; then nothing was opened.
-pub fn open(data: &Data) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open(data: &Data) -> Result<Opened, StoreError> {
     match data.store_kind() {
         StoreKind::Embedded => {
             let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-            Ok(Arc::new(EmbeddedStore::open(embedded(data), clock, entropy)?))
+            let store = EmbeddedStore::open(embedded(data), clock, entropy)?;
+            Ok(Opened { store: Arc::new(store), _beside: None })
         }
-        StoreKind::Mongo => Err(StoreError::NoMongo {
-            reason: match data.store {
-                Some(_) => "data.store asks for",
-                None => "data.mongo.source asks for",
-            },
-        }),
+        StoreKind::Mongo => {
+            let (store, beside) = mongo::open(data)?;
+            Ok(Opened { store, _beside: Some(beside) })
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::listener::{self, BindError, Connections, Protocol};
-use crate::open_store::{self, StoreError};
+use crate::open_store::{self, Opened, StoreError};
 use crate::registry::Registrar;
 use crate::runtime::{self, Runtimes};
 use crate::shutdown::Shutdown;
@@ -49,13 +49,15 @@ pub struct Running {
     ended: oneshot::Receiver<seqline_core::Result<()>>,
 }
 
-/// Opens the store and starts a server over it.
+/// Opens the store and starts a server over it. It must not be called within a runtime.
 ///
 /// # Errors
 /// [`StartError`]; then nothing was started.
 pub fn start(config: Config) -> Result<Running, StartError> {
     // Addresses come first: a port that is taken is told before a store is made or recovered.
     let listeners = Listeners::bind(&config)?;
+    // What counts from its beginning must find where to count.
+    crate::metrics::install();
     let store = open_store::open(&config.data)?;
     run(store, listeners, config)
 }
@@ -66,7 +68,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 /// [`StartError`]; then nothing was started, and `store` is dropped without being closed.
 pub fn start_with(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
     let listeners = Listeners::bind(&config)?;
-    run(store, listeners, config)
+    run(store.into(), listeners, config)
 }
 
 /// Both sides, listening: from here on the kernel keeps connections until they are taken.
@@ -85,11 +87,12 @@ impl Listeners {
     }
 }
 
-fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Running, StartError> {
+fn run(opened: Opened, listeners: Listeners, config: Config) -> Result<Running, StartError> {
     let Listeners { http, grpc } = listeners;
     let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let timelines = Timelines::new(store, clock, entropy, config.limits.domain());
+    let timelines =
+        Timelines::new(Arc::clone(&opened.store), clock, entropy, config.limits.domain());
     let metrics = crate::metrics::install();
     let app = App::new(timelines, Arc::new(config), metrics);
     let registrar = Registrar::new(&app.config, http_addr, grpc_addr, app.registry.clone());
@@ -102,8 +105,18 @@ fn run(store: Arc<dyn Store>, listeners: Listeners, config: Config) -> Result<Ru
     let (runtimes, threads) = runtime::start(threads, &app, &shutdown, &alive)?;
     drop(alive);
     let stopped = stop.clone();
-    let front =
-        Front { app, http, grpc, registrar, runtimes, threads, ends, shutdown, stop: stopped };
+    let front = Front {
+        app,
+        opened,
+        http,
+        grpc,
+        registrar,
+        runtimes,
+        threads,
+        ends,
+        shutdown,
+        stop: stopped,
+    };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let run = move || front.run(&runtime, report);
     std::thread::Builder::new().name("seqline-accept".to_owned()).spawn(run)?;
@@ -134,6 +147,7 @@ impl Drop for Running {
 /// What takes connections, and what it must end with itself.
 struct Front {
     app: App,
+    opened: Opened,
     http: std::net::TcpListener,
     grpc: std::net::TcpListener,
     registrar: Option<Registrar>,
@@ -147,8 +161,18 @@ struct Front {
 
 impl Front {
     fn run(self, runtime: &Runtime, report: oneshot::Sender<seqline_core::Result<()>>) {
-        let Front { app, http, grpc, registrar, runtimes, threads, mut ends, shutdown, stop } =
-            self;
+        let Front {
+            app,
+            opened,
+            http,
+            grpc,
+            registrar,
+            runtimes,
+            threads,
+            mut ends,
+            shutdown,
+            stop,
+        } = self;
         let closed = runtime.block_on(async {
             let ending = unwanted(&stop, &app, registrar);
             accept_until(ending, http, grpc, &runtimes, &app).await;
@@ -168,6 +192,7 @@ impl Front {
                 tracing::error!("a thread that served connections had panicked");
             }
         }
+        drop(opened);
         // Nobody listens if the server was dropped instead of stopped.
         let _ = report.send(closed);
     }

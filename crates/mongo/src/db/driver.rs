@@ -12,11 +12,13 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+use mongodb::error::ErrorKind;
+use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use super::{Collection, Db, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
-use crate::options::Options;
+use crate::options::{Options, WeakWrites};
+use crate::store::OpenError;
 
 /// The collection of floors.
 const FLOORS: &str = "seqline_floor";
@@ -32,7 +34,9 @@ pub struct MongoDb {
     database: Database,
     inboxes: String,
     history: String,
-    weak_writes: Option<u32>,
+    weak_writes: Option<WeakWrites>,
+    /// Where the database is, for people.
+    hosts: String,
 }
 
 impl MongoDb {
@@ -41,10 +45,19 @@ impl MongoDb {
     /// # Errors
     /// What is wrong with the address.
     pub async fn connect(options: &Options) -> Result<MongoDb, String> {
-        let client = Client::with_uri_str(&options.uri).await.map_err(|e| e.to_string())?;
-        if let Some(nodes) = options.weak_writes {
+        let text = |error: mongodb::error::Error| match *error.kind {
+            ErrorKind::InvalidArgument { message, .. } => message,
+            _ => error.to_string(),
+        };
+        let mut client = ClientOptions::parse(&options.uri).await.map_err(text)?;
+        client.app_name.get_or_insert_with(|| "seqline".to_owned());
+        // Operations have their own patience; this is for the first of them.
+        client.server_selection_timeout = Some(options.contact_time);
+        let hosts: Vec<String> = client.hosts.iter().map(ToString::to_string).collect();
+        let client = Client::with_options(client).map_err(text)?;
+        if let Some(weak) = options.weak_writes {
             tracing::warn!(
-                nodes,
+                concern = ?weak,
                 "writes are acknowledged before a majority has them: acknowledged messages can \
                  be lost, repeated or reordered"
             );
@@ -54,6 +67,28 @@ impl MongoDb {
             inboxes: options.inboxes.clone(),
             history: options.history.clone(),
             weak_writes: options.weak_writes,
+            hosts: hosts.join(", "),
+        })
+    }
+
+    /// Waits until the database answers, for at most `within`.
+    ///
+    /// # Errors
+    /// `Unreachable`, with what the driver knows of each of its servers.
+    pub async fn reach(&self, within: Duration) -> Result<(), OpenError> {
+        let seconds = within.as_secs_f32();
+        tracing::info!(hosts = self.hosts, seconds, "waiting for MongoDB to answer");
+        let unreachable = |what: String| OpenError::Unreachable { hosts: self.hosts.clone(), what };
+        let none = || format!("has not answered within {seconds} s");
+        let ping = self.database.run_command(doc! { "ping": 1 });
+        // The driver ends it by itself, with a reason, unless a connection is silent.
+        let answer = tokio::time::timeout(within + Duration::from_secs(1), ping).await;
+        let answer = answer.map_err(|_| unreachable(none()))?;
+        answer.map(|_| ()).map_err(|error| match error.kind.as_ref() {
+            ErrorKind::ServerSelection { message, .. } => {
+                unreachable(format!("{}: {message}", none()))
+            }
+            other => unreachable(format!("refuses this server: {other}")),
         })
     }
 
@@ -70,7 +105,10 @@ impl MongoDb {
         let wtimeout = millis(within);
         match self.weak_writes {
             None => doc! { "w": "majority", "j": true, "wtimeout": wtimeout },
-            Some(nodes) => doc! { "w": i64::from(nodes), "wtimeout": wtimeout },
+            Some(WeakWrites::MajorityMemory) => {
+                doc! { "w": "majority", "j": false, "wtimeout": wtimeout }
+            }
+            Some(WeakWrites::Primary) => doc! { "w": 1, "j": true, "wtimeout": wtimeout },
         }
     }
 

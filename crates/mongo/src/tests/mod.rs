@@ -7,4 +7,5 @@ mod round_trips;
 mod scenes;
 mod simulation;
 mod traces;
+mod waiting;
 mod wire;

@@ -74,11 +74,10 @@ settings! {
         /// not written yet. Requests and pages on their way come on top; so does the page cache,
         /// which is the operating system's.
         memory_bytes: u64 = Options::default().memory_bytes, bytes(32 * MIB..=1_024 * GIB);
-        /// Most sends that may wait for the disk of the embedded store; more are refused as
-        /// overload.
+        /// Most sends that may wait, for the disk of the embedded store or for MongoDB; more are
+        /// refused as overload.
         queue_sends_max: usize = Options::default().queue_sends_max, count(1..=10_000_000);
-        /// Most bytes of sends that may wait for the disk of the embedded store; more are refused
-        /// as overload.
+        /// Most bytes of sends that may wait; more are refused as overload.
         queue_bytes_max: usize = Options::default().queue_bytes_max, bytes(MIB..=64 * GIB);
         /// MongoDB, which `data.store: mongo` keeps everything in.
         mongo: Mongo = Mongo::default(), Nested;
@@ -159,15 +158,15 @@ settings! {
         /// `majority` breaks what Seqline promises, and the log says so at each start.
         write_concern: WriteConcern = WriteConcern::Majority, choice(WRITE_CONCERNS);
         /// The longest one operation goes on, retries included. What has no answer by then has an
-        /// unknown outcome.
+        /// unknown outcome. The start waits as long for MongoDB, at most 30s.
         operation_timeout: Duration = Duration::from_secs(60),
             span(Duration::from_secs(1)..=Duration::from_secs(3_600));
         /// How long the remembered end of a timeline is used before it is read afresh.
         hint_age_max: Duration = Duration::from_secs(600), span(Duration::from_secs(1)..=DAY);
-        /// How long trimmed entries are kept, hidden, before they are deleted; those of
-        /// conversations for `data.idempotency_window` if that is longer. It must be more than
-        /// twice `operation_timeout` and `hint_age_max` together, or a slow server could use the
-        /// number of a deleted entry again.
+        /// How long trimmed entries are kept, hidden, before they are deleted; for
+        /// `data.idempotency_window` if that is longer. It must be more than three times
+        /// `operation_timeout` and twice `hint_age_max` together, or a slow server, or one whose
+        /// clock is `operation_timeout` off, could use the number of a deleted entry again.
         delete_grace: Duration = DAY, span(Duration::from_secs(60)..=365 * DAY);
     }
 }
@@ -191,12 +190,12 @@ impl Mongo {
                 self.sync_chat_collection
             ));
         }
-        let least = 2 * (self.operation_timeout + self.hint_age_max);
+        let least = 3 * self.operation_timeout + 2 * self.hint_age_max;
         if self.delete_grace <= least {
             let text = humantime::format_duration;
             found.push(format!(
-                "data.mongo.delete_grace is {}, and must be more than 2 × \
-                 (data.mongo.operation_timeout {} + data.mongo.hint_age_max {}) = {}: a slow \
+                "data.mongo.delete_grace is {}, and must be more than 3 × \
+                 data.mongo.operation_timeout {} + 2 × data.mongo.hint_age_max {} = {}: a slow \
                  server could otherwise use the number of a deleted entry again",
                 text(self.delete_grace),
                 text(self.operation_timeout),
@@ -220,7 +219,8 @@ settings! {
         password: Secret = Secret::default(), password();
         /// The number of the database.
         db: u32 = 0, count(0..=u64::from(u32::MAX));
-        /// The longest a reply may take; 0s is 3s, as in go-timeline.
+        /// The longest a reply may take; 0s is 3s, as in go-timeline. No send waits longer for
+        /// Redis than the shorter of the two timeouts.
         read_timeout: Duration = REDIS_TIMEOUT, span(Duration::ZERO..=DAY);
         /// The longest a request may take to be written; 0s is 3s, as in go-timeline.
         write_timeout: Duration = REDIS_TIMEOUT, span(Duration::ZERO..=DAY);

@@ -106,7 +106,7 @@ impl Config {
     fn unused(&self, kind: StoreKind) -> Vec<String> {
         let others: &[&str] = match kind {
             StoreKind::Embedded => &["data.mongo.", "data.redis."],
-            StoreKind::Mongo => &["data.dir", "data.durability", "data.memory_", "data.queue_"],
+            StoreKind::Mongo => &["data.dir", "data.durability", "data.memory_"],
         };
         let defaults = Config::default().effective();
         let changed = self.effective().into_iter().zip(defaults);

@@ -76,7 +76,7 @@ impl Index {
         }
         format!(
             "{} has several documents at one position of a timeline, so positions cannot be made \
-             unique: {}. Tell them apart first; `seqline check` names all.",
+             unique: {}. Tell them apart first; `seqline check --mongo` names all.",
             self.collection,
             named.join(", ")
         )

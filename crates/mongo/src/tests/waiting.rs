@@ -1,0 +1,110 @@
+//! Waiting for what other instances write where nobody tells: by looking, now and then.
+
+use std::time::Duration;
+
+use seqline_core::id::TimelineId;
+use seqline_core::store::Store as _;
+use seqline_core::watch::Watch;
+use tokio::time::{Instant, timeout};
+
+use super::scenes::{Scene, direct, direct_timeline, group, group_timeline, ids, inbox, run};
+use crate::db::simulated::{Calm, Simulated, Steady};
+use crate::options::Options;
+use crate::store::MongoStore;
+
+const LOOK: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(3);
+
+/// Makes watches that have been woken by the first look, as what they wait for was not known.
+async fn settled(store: &MongoStore, timeline: &TimelineId) -> Watch {
+    store.watch(timeline).grown().await;
+    store.watch(timeline)
+}
+
+#[test]
+fn a_reader_hears_of_what_another_instance_wrote_and_told_nobody() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Steady(Duration::from_millis(1))));
+        let (one, other) =
+            (scene.open(0, Options::default()).await, scene.open(1, Options::default()).await);
+        for timeline in [inbox("ben"), direct_timeline("ann", "ben")] {
+            let before = ids(&other, &timeline).await.len();
+            let watch = settled(&other, &timeline).await;
+            one.append(direct(u128::MAX - before as u128, "ann", "ben")).await.unwrap();
+            let sent = Instant::now();
+            watch.grown().await;
+            assert!(sent.elapsed() <= SOON, "{:?}", sent.elapsed());
+            assert_eq!(ids(&other, &timeline).await.len(), before + 1);
+        }
+    });
+}
+
+#[test]
+fn what_came_between_a_read_and_the_first_look_is_not_missed() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let (one, other) =
+            (scene.open(0, Options::default()).await, scene.open(1, Options::default()).await);
+        let watch = other.watch(&inbox("ben"));
+        assert_eq!(ids(&other, &inbox("ben")).await, []);
+        one.append(direct(1, "ann", "ben")).await.unwrap();
+        timeout(SOON, watch.grown()).await.expect("the first look wakes");
+        // Nor what comes while the reader reads again.
+        one.append(direct(2, "ann", "ben")).await.unwrap();
+        let watch = other.watch(&inbox("ben"));
+        timeout(SOON, watch.grown()).await.expect("the second look wakes");
+    });
+}
+
+#[test]
+fn a_reader_sleeps_while_nothing_grows() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let (one, other) =
+            (scene.open(0, Options::default()).await, scene.open(1, Options::default()).await);
+        one.append(direct(1, "ann", "ben")).await.unwrap();
+        let watch = settled(&other, &inbox("ben")).await;
+        one.append(direct(2, "ann", "cid")).await.unwrap();
+        assert!(timeout(100 * LOOK, watch.grown()).await.is_err(), "woken for nothing");
+    });
+}
+
+#[test]
+fn more_timelines_than_fit_into_a_command_are_all_looked_at() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let (one, other) =
+            (scene.open(0, Options::default()).await, scene.open(1, Options::default()).await);
+        let names: Vec<String> = (0..2_500).map(|n| format!("member {n}")).collect();
+        // One after the other, as they share slots and a wake-up may be another's.
+        one.append(group(1, "all", &names)).await.unwrap();
+        let first: Vec<Watch> = names.iter().map(|name| other.watch(&inbox(name))).collect();
+        for watch in first {
+            watch.grown().await;
+        }
+        let watches: Vec<Watch> = names.iter().map(|name| other.watch(&inbox(name))).collect();
+        let of_group = settled(&other, &group_timeline("all")).await;
+        one.append(group(2, "all", &names)).await.unwrap();
+        for watch in watches.into_iter().chain([of_group]) {
+            timeout(SOON, watch.grown()).await.expect("each is woken");
+        }
+    });
+}
+
+#[test]
+fn who_waits_no_more_is_forgotten() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let store = scene.open(0, Options::default()).await;
+        let kept = store.watch(&inbox("ann"));
+        for n in 0..1_000 {
+            drop(store.watch(&inbox(&format!("member {n}"))));
+        }
+        assert_eq!(store.shared.watched.len(), 1_001);
+        tokio::time::sleep(10 * LOOK).await;
+        assert_eq!(store.shared.watched.len(), 1);
+        drop(kept);
+        tokio::time::sleep(10 * LOOK).await;
+        assert_eq!(store.shared.watched.len(), 0);
+    });
+}

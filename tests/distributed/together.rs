@@ -1,0 +1,161 @@
+//! What one server takes, every other has: with Redis, without it, and when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seqline_core::id::{MemberId, TimelineId};
+use seqline_core::page::{Direction, Page, Read};
+use seqline_core::seq::Seq;
+use seqline_core::store::Store;
+use seqline_mongo::hints::Notices as _;
+use seqline_mongo::redis::{Redis as Beside, Settings};
+use seqline_server::config::{Config, Sources};
+use seqline_server::open_store::{self, Opened};
+use seqline_server::system::{SystemClock, SystemEntropy};
+use tokio::runtime::Handle;
+
+use super::{send, settings, start, texts};
+use crate::support::mongo::Mongo;
+use crate::support::redis::Redis;
+use crate::support::{Server, http};
+
+/// What every wait may take, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_is_sent_through_one_server_is_read_through_another_in_one_order() {
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start());
+    for redis in [None, Some(&redis)] {
+        let settings = settings(&mongo, redis);
+        let (a, b) = (start(&settings, &[]), start(&settings, &[]));
+        let to = if redis.is_some() { "ben" } else { "cid" };
+        let sent: Vec<String> = (0..20).map(|n| format!("{n}")).collect();
+        for (n, text) in sent.iter().enumerate() {
+            let through = if n % 2 == 0 { &a } else { &b };
+            assert_eq!(send(through, "ann", to, text), (n + 1).to_string());
+        }
+        assert_eq!(texts(&a, to), sent);
+        assert_eq!(texts(&b, to), sent);
+    }
+    // A third one later finds everything.
+    let late = start(&settings(&mongo, None), &[]);
+    assert_eq!(texts(&late, "ann").len(), 40);
+}
+
+#[test]
+fn redis_that_is_down_or_lost_stops_neither_the_start_nor_sends() {
+    let (mongo, mut redis) = (Mongo::in_memory(), Redis::start());
+    let settings = settings(&mongo, Some(&redis));
+    redis.kill();
+    let server = start(&settings, &[]);
+    assert_eq!(send(&server, "ann", "ben", "without"), "1");
+    redis.restart();
+    until(|| server.log().contains("Redis answers"));
+    assert_eq!(send(&server, "ann", "ben", "with"), "2");
+    redis.kill();
+    assert_eq!(send(&server, "ann", "ben", "lost"), "3");
+    assert_eq!(texts(&server, "ben"), ["without", "with", "lost"]);
+}
+
+#[test]
+fn the_file_of_go_timeline_starts_a_server_on_mongodb() {
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start());
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/config/");
+    let file = std::fs::read_to_string(format!("{folder}go-timeline.yaml")).unwrap();
+    // Only the addresses are this test's; there is no etcd, and it goes without.
+    let nobody = format!("127.0.0.1:{}", crate::support::daemon::free_port());
+    let file = file
+        .replace("127.0.0.1:27017", &mongo.address().to_string())
+        .replace("127.0.0.1:6379", &redis.address().to_string())
+        .replace("127.0.0.1:2379", &nobody);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.timeline.yaml");
+    std::fs::write(&path, file).unwrap();
+    let server = Server::start_shared(&[], &["-conf", path.to_str().unwrap()]);
+    assert_eq!(send(&server, "ann", "ben", "hello"), "1");
+    let log = server.log();
+    assert!(log.contains("the store is open") && log.contains("database=\"chat\""), "{log}");
+    assert_eq!(http::get(server.http, "/readyz").status, 200);
+}
+
+/// The store that a server with these settings would open, for whoever waits on it.
+fn opened(settings: &[(&'static str, String)]) -> Opened {
+    let name = |key: &str| format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
+    let variables = settings.iter().map(|(key, value)| (name(key).into(), value.into())).collect();
+    let sources = Sources { path: None, variables, flags: Vec::new() };
+    open_store::open(&Config::load(sources).unwrap().data).unwrap()
+}
+
+async fn page(store: &Arc<dyn Store>, timeline: &TimelineId) -> Page {
+    let read = Read {
+        timeline: timeline.clone(),
+        after: Seq::ZERO,
+        until: Seq::MAX,
+        direction: Direction::Forward,
+        entries_max: 100,
+        bytes_max: usize::MAX,
+    };
+    store.read(read).await.unwrap()
+}
+
+#[test]
+fn who_waits_at_one_instance_is_woken_by_a_send_through_another() {
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start());
+    for redis in [Some(&redis), None] {
+        let settings = settings(&mongo, redis);
+        let server = start(&settings, &[]);
+        let opened = opened(&settings);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ben = TimelineId::Inbox(MemberId::new("member", "ben").unwrap());
+        runtime.block_on(async {
+            let before = page(&opened.store, &ben).await.entries.len();
+            let sender = std::thread::spawn(move || {
+                send(&server, "ann", "ben", "wake up");
+                server
+            });
+            let woken = async {
+                loop {
+                    let watch = opened.store.watch(&ben);
+                    if page(&opened.store, &ben).await.entries.len() > before {
+                        return;
+                    }
+                    watch.grown().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, woken).await.expect("it is woken");
+            drop(sender.join().unwrap());
+            opened.store.close().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_notice_through_redis_wakes_before_anybody_looks() {
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start());
+    let opened = opened(&settings(&mongo, Some(&redis)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ben = TimelineId::Inbox(MemberId::new("member", "ben").unwrap());
+        // The first look wakes once, as nothing was known; later ones do not, as nothing grows.
+        opened.store.watch(&ben).grown().await;
+        let watch = opened.store.watch(&ben);
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let settings = Settings { deadline: PATIENCE, ..Settings::at(redis.address().to_string()) };
+        let other = Beside::start(&settings, "im.chat_sync", clock, entropy, Handle::current());
+        let other = other.unwrap();
+        other.answers().wait_for(|answers| *answers).await.unwrap();
+        other.publish(vec![ben]);
+        tokio::time::timeout(PATIENCE, watch.grown()).await.expect("it is woken");
+        opened.store.close().await.unwrap();
+    });
+}
+
+#[track_caller]
+fn until(holds: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "it never held");
+        // Only the pace of looking.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
