@@ -58,7 +58,6 @@ struct Delivery<'a> {
     inboxes: Vec<Inbox>,
     /// Of each entry, its position in the inbox of its last recipient.
     places: Vec<u64>,
-    began: UnixMillis,
 }
 
 /// Delivers `entries`, consecutive ones of the conversation `id` before which everything is
@@ -71,10 +70,9 @@ pub(crate) async fn deliver(
     id: &str,
     entries: &[Entry<'_>],
 ) -> Result<Vec<u64>, Stop> {
-    let began = call.shared.clock.now();
     let inboxes = inboxes(entries);
     let places = vec![0; entries.len()];
-    let mut delivery = Delivery { call, id, entries, inboxes, places, began };
+    let mut delivery = Delivery { call, id, entries, inboxes, places };
     let result = delivery.run().await;
     delivery.tell();
     result.map(|()| delivery.places)
@@ -305,15 +303,19 @@ impl Delivery<'_> {
     /// instances know.
     fn tell(&self) {
         let shared = &self.call.shared;
-        let now = shared.uptime.now();
+        let (now, wall) = (shared.uptime.now(), shared.clock.now());
         let mut timelines = Vec::with_capacity(self.inboxes.len() + 1);
         let mut hints = Vec::with_capacity(self.inboxes.len());
         timelines.extend(names::conversation_of(self.id).map(TimelineId::Conversation));
         for inbox in &self.inboxes {
             let member = MemberId::new("member", inbox.member.clone());
             timelines.extend(member.ok().map(TimelineId::Inbox));
-            if let Some(seq) = shared.tails.inbox(inbox.member.as_str(), now) {
-                hints.push((inbox.member.clone(), Hint { seq: Seq::new(seq), at: self.began }));
+            if let Some((seq, age)) = shared.tails.dated_inbox(inbox.member.as_str(), now) {
+                // Not from now on: where others have delivered, it is an old tail. Whole
+                // milliseconds, rounded to the older side.
+                let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+                let at = UnixMillis(wall.0.saturating_sub(age));
+                hints.push((inbox.member.clone(), Hint { seq: Seq::new(seq), at }));
             }
         }
         shared.hints.put(shared.epoch, hints);

@@ -12,7 +12,7 @@ use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 
 use crate::db::simulated::Simulated;
-use crate::hints::Nothing;
+use crate::hints::{Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
 use crate::store::MongoStore;
@@ -42,11 +42,21 @@ impl Scene {
 
     /// One more instance; `number` is who it is to the weather.
     pub async fn open(&self, number: usize, options: Options) -> MongoStore {
+        self.open_beside(number, options, Arc::new(Nothing)).await
+    }
+
+    /// The same with hints.
+    pub async fn open_beside(
+        &self,
+        number: usize,
+        options: Options,
+        hints: Arc<dyn Hints>,
+    ) -> MongoStore {
         let ports = Ports {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             uptime: Arc::new(Virtual(tokio::time::Instant::now())),
-            hints: Arc::new(Nothing),
+            hints,
             notices: Arc::new(Nothing),
         };
         let db = Arc::new(self.db.seen_by(number));

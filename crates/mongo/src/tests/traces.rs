@@ -1,12 +1,14 @@
 //! Traces: single stories in which a store without one of the rules breaks a promise.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, doc};
+use seqline_core::clock::Clock as _;
 use seqline_core::error::Error;
-use seqline_core::id::Epoch;
+use seqline_core::id::{Epoch, Text};
 use seqline_core::page::Bounds;
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
@@ -16,6 +18,7 @@ use super::scenes::{
 };
 use crate::db::simulated::{Calm, Command, Simulated, Verdict, Weather};
 use crate::db::{Collection, Update};
+use crate::hints::{Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 
 /// Calm weather, but for what a test does to the commands of an instance.
@@ -156,6 +159,44 @@ fn a_mark_that_was_lost_keeps_an_entry_from_being_deleted_and_delivered_again() 
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(scene.db.all(Collection::Inboxes).len(), 4, "the two below the floor are gone");
         assert_eq!(other.append(direct(4, "a", "b")).await.unwrap().receiver_seq, Seq::new(4));
+    });
+}
+
+/// Remembers what an instance tells of tails, and knows nothing.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Text, Hint)>>);
+
+impl Hints for Told {
+    fn tails(&self, epoch: Epoch, members: Vec<Text>) -> HintFuture {
+        Nothing.tails(epoch, members)
+    }
+
+    fn put(&self, _: Epoch, tails: Vec<(Text, Hint)>) {
+        self.0.lock().unwrap().extend(tails);
+    }
+}
+
+#[test]
+fn a_tail_is_told_with_the_time_when_it_was_known() {
+    // An instance that found an entry delivered by another told its own old tail as one of now:
+    // told on and on, it would have outlived the deletion of what it points at.
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let told = Arc::new(Told::default());
+        let store = scene.open_beside(0, alone(), told.clone()).await;
+        let other = scene.open(1, alone()).await;
+        store.append(direct(1, "a", "b")).await.unwrap();
+        let known = scene.clock.now();
+        let minutes = Duration::from_secs(300);
+        tokio::time::advance(minutes).await;
+        scene.clock.advance(minutes.as_millis().try_into().unwrap());
+        other.append(direct(2, "a", "b")).await.unwrap();
+        assert!(store.resume(Duration::ZERO).await.unwrap() > 0, "its mark is not there yet");
+        let told = told.0.lock().unwrap();
+        assert_eq!(told.len(), 4, "two inboxes after each of two deliveries");
+        for (member, hint) in told.iter().filter(|(_, hint)| hint.seq == Seq::FIRST) {
+            assert!(hint.at <= known, "{member:?} had {hint:?} at {known:?} and not later");
+        }
     });
 }
 
