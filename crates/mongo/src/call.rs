@@ -89,7 +89,7 @@ impl Call {
         &self,
         command: impl Fn(Duration) -> F,
     ) -> Result<T, Stop> {
-        let mut failed = String::new();
+        let mut failed = "the command before had no reply".to_owned();
         for round in 0.. {
             let within = self.within(&failed)?;
             match self.answer(within, command(within)).await {
