@@ -17,6 +17,7 @@ mod containers;
 mod crash;
 mod dependencies;
 mod distributed;
+mod distributed_faults;
 mod documentation;
 mod follow;
 mod golden;

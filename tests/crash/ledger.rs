@@ -2,24 +2,51 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
-/// Members with an inbox.
-pub const MEMBERS: usize = 24;
-/// Conversations: the first half are direct ones, the others groups.
-pub const CONVERSATIONS: usize = 16;
-const DIRECT: usize = CONVERSATIONS / 2;
-const GROUP_MEMBERS: usize = 7;
+/// Who takes part in which conversation: first the direct ones, then the groups.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    direct: usize,
+    conversations: Vec<Arc<[usize]>>,
+    /// Members with an inbox.
+    members: usize,
+}
 
-/// Who takes part in a conversation. Groups overlap with each other and with the pairs.
-pub fn members(conversation: usize) -> Vec<usize> {
-    match conversation {
-        ..DIRECT => vec![conversation % 6, 6 + conversation % 5],
-        group => (0..GROUP_MEMBERS).map(|n| (group * 3 + n * 5) % MEMBERS).collect(),
+impl Cast {
+    /// These pairs and groups of members, who are numbered from 0.
+    pub fn new(pairs: &[[usize; 2]], groups: &[Vec<usize>]) -> Cast {
+        let pairs_and_groups =
+            pairs.iter().map(|pair| &pair[..]).chain(groups.iter().map(|g| &g[..]));
+        let conversations: Vec<Arc<[usize]>> = pairs_and_groups.map(Arc::from).collect();
+        let members = conversations.iter().flat_map(|c| c.iter()).max().map_or(0, |last| last + 1);
+        Cast { direct: pairs.len(), conversations, members }
+    }
+
+    pub fn conversations(&self) -> usize {
+        self.conversations.len()
+    }
+
+    pub fn members(&self) -> usize {
+        self.members
+    }
+
+    pub fn of(&self, conversation: usize) -> &Arc<[usize]> {
+        &self.conversations[conversation]
+    }
+
+    pub fn is_direct(&self, conversation: usize) -> bool {
+        conversation < self.direct
     }
 }
 
-pub fn is_direct(conversation: usize) -> bool {
-    conversation < DIRECT
+impl Default for Cast {
+    /// Eight pairs, and eight groups of seven that overlap with each other and with the pairs.
+    fn default() -> Cast {
+        let pairs: Vec<[usize; 2]> = (0..8).map(|c| [c % 6, 6 + c % 5]).collect();
+        let group = |c: usize| (0..7).map(|n| (c * 3 + n * 5) % 24).collect();
+        Cast::new(&pairs, &(8..16).map(group).collect::<Vec<_>>())
+    }
 }
 
 /// One send somebody tried.
@@ -28,6 +55,8 @@ pub struct Attempt {
     pub id: usize,
     pub worker: usize,
     pub conversation: usize,
+    /// Whose inboxes it belongs into.
+    pub recipients: Arc<[usize]>,
     /// Of a direct send: who receives it.
     pub to: Option<usize>,
     pub keyed: bool,
@@ -84,8 +113,9 @@ struct Log {
 }
 
 /// All attempts and all timelines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
+    cast: Cast,
     attempts: HashMap<usize, Attempt>,
     conversations: Vec<Log>,
     inboxes: Vec<Log>,
@@ -97,8 +127,25 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new() -> Ledger {
+        Ledger::of(Cast::default())
+    }
+
+    /// An empty ledger for other conversations than the usual ones.
+    pub fn of(cast: Cast) -> Ledger {
         let logs = |count| (0..count).map(|_| Log::default()).collect();
-        Ledger { conversations: logs(CONVERSATIONS), inboxes: logs(MEMBERS), ..Ledger::default() }
+        Ledger {
+            attempts: HashMap::new(),
+            conversations: logs(cast.conversations()),
+            inboxes: logs(cast.members()),
+            places: HashMap::new(),
+            repeated: 0,
+            reordered: 0,
+            cast,
+        }
+    }
+
+    pub fn cast(&self) -> &Cast {
+        &self.cast
     }
 
     pub fn record(&mut self, attempts: Vec<Attempt>) {
@@ -108,6 +155,10 @@ impl Ledger {
     pub fn acknowledged(&self) -> usize {
         let acknowledged = |attempt: &&Attempt| attempt.outcome != Outcome::Unknown;
         self.attempts.values().filter(acknowledged).count()
+    }
+
+    pub fn attempts(&self) -> usize {
+        self.attempts.len()
     }
 
     /// Keyed attempts in the order they were made: those without an answer, and the latest ones
@@ -121,6 +172,21 @@ impl Ledger {
             unknown.into_iter().chain(answered.into_iter().take(answered_max)).cloned().collect();
         both.sort_by_key(|attempt| attempt.id);
         both
+    }
+
+    /// Where in its conversation an attempt stands, counted from 1, once that was read.
+    pub fn place(&self, id: usize) -> Option<usize> {
+        self.places.get(&id).copied()
+    }
+
+    /// The attempts in a conversation, in the order in which they were read.
+    pub fn conversation_ids(&self, conversation: usize) -> &[usize] {
+        &self.conversations[conversation].ids
+    }
+
+    /// The attempts in an inbox, in the order in which they were read.
+    pub fn inbox_ids(&self, member: usize) -> &[usize] {
+        &self.inboxes[member].ids
     }
 
     /// How far a timeline was read.
@@ -153,10 +219,11 @@ impl Ledger {
     /// Takes the next entry of an inbox.
     pub fn in_inbox(&mut self, member: usize, body: &str) {
         let (id, conversation) = {
-            let a = self.attempt(body);
-            (a.id, a.conversation)
+            let attempt = self.attempt(body);
+            let theirs = attempt.recipients.contains(&member);
+            assert!(theirs, "attempt {} is in a foreign inbox", attempt.id);
+            (attempt.id, attempt.conversation)
         };
-        assert!(members(conversation).contains(&member), "attempt {id} is in a foreign inbox");
         let log = &mut self.inboxes[member];
         log.ids.push(id);
         if !log.known.insert(id) {
@@ -172,7 +239,7 @@ impl Ledger {
         let mut findings =
             Findings { repeated: self.repeated, reordered: self.reordered, ..Findings::default() };
         for attempt in self.attempts.values() {
-            let recipients = members(attempt.conversation);
+            let recipients = &attempt.recipients;
             let inboxes =
                 recipients.iter().filter(|m| self.inboxes[**m].known.contains(&attempt.id)).count();
             let there = inboxes + usize::from(self.places.contains_key(&attempt.id));
@@ -200,7 +267,7 @@ impl Ledger {
 
     /// The same attempts, nothing read.
     pub fn unread(&self) -> Ledger {
-        Ledger { attempts: self.attempts.clone(), ..Ledger::new() }
+        Ledger { attempts: self.attempts.clone(), ..Ledger::of(self.cast.clone()) }
     }
 
     fn attempt(&self, body: &str) -> &Attempt {
@@ -217,10 +284,12 @@ mod tests {
     /// A ledger with acknowledged direct sends 1 and 2 of conversation 0, read in these orders.
     fn read(conversation: &[usize], first: &[usize], second: &[usize]) -> Findings {
         let mut ledger = Ledger::new();
+        let both = ledger.cast().of(0).clone();
         let attempt = |id| Attempt {
             id,
             worker: 0,
             conversation: 0,
+            recipients: both.clone(),
             to: None,
             keyed: false,
             outcome: Outcome::Acknowledged(None),
@@ -228,8 +297,8 @@ mod tests {
         ledger.record(vec![attempt(1), attempt(2)]);
         let bodies = |ids: &[usize]| ids.iter().map(|id| attempt(*id).body()).collect::<Vec<_>>();
         bodies(conversation).iter().for_each(|body| ledger.in_conversation(0, body));
-        bodies(first).iter().for_each(|body| ledger.in_inbox(members(0)[0], body));
-        bodies(second).iter().for_each(|body| ledger.in_inbox(members(0)[1], body));
+        bodies(first).iter().for_each(|body| ledger.in_inbox(both[0], body));
+        bodies(second).iter().for_each(|body| ledger.in_inbox(both[1], body));
         ledger.findings()
     }
 

@@ -1,8 +1,9 @@
 //! Many connections that send until the server is gone, and one that reads everything back.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use seqline_api::timeline::v1::timeline_client::TimelineClient;
 use seqline_api::timeline::v1::{
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::ledger::{Attempt, CONVERSATIONS, Ledger, MEMBERS, Outcome, is_direct, members};
+use super::ledger::{Attempt, Cast, Ledger, Outcome};
 
 /// Connections that send at the same time.
 pub const WORKERS: usize = 24;
@@ -28,12 +29,35 @@ pub async fn connect(addr: SocketAddr) -> Result<Client, tonic::transport::Error
 /// Numbers attempts and counts acknowledgements.
 #[derive(Debug, Default)]
 pub struct Counters {
+    cast: Cast,
     next: AtomicUsize,
     acknowledged: AtomicUsize,
     grown: tokio::sync::Notify,
+    over: AtomicBool,
 }
 
 impl Counters {
+    /// For other conversations than the usual ones.
+    pub fn of(cast: Cast) -> Counters {
+        Counters { cast, ..Counters::default() }
+    }
+
+    /// What is sent next: a direct or a group send, with or without a key.
+    pub fn plan(&self, worker: usize) -> Attempt {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let conversation = (id * 7 + worker) % self.cast.conversations();
+        let recipients = self.cast.of(conversation).clone();
+        let to = self.cast.is_direct(conversation).then(|| recipients[id / 2 % 2]);
+        let keyed = id.is_multiple_of(2);
+        Attempt { id, worker, conversation, recipients, to, keyed, outcome: Outcome::Unknown }
+    }
+
+    /// One more send was acknowledged.
+    pub fn count(&self) {
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        self.grown.notify_waiters();
+    }
+
     /// Waits until so many sends were acknowledged in all.
     pub async fn reach(&self, acknowledged: usize) {
         loop {
@@ -45,6 +69,11 @@ impl Counters {
         }
     }
 
+    /// Lets the workers end after the send they are at.
+    pub fn finish(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
     pub fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::Relaxed)
     }
@@ -53,9 +82,20 @@ impl Counters {
 /// Asked after each acknowledgement: whether it came early enough to count.
 pub type Witness = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// Starts the load. Each worker ends at its first failure and gives what it tried.
+/// Starts the load. Each worker ends at its first failure, or when all is over, and gives what it
+/// tried.
 pub fn start(addr: SocketAddr, counters: &Arc<Counters>) -> JoinSet<Vec<Attempt>> {
-    start_before(addr, counters, &(Arc::new(|| true) as Witness))
+    start_workers(addr, counters, 0..WORKERS)
+}
+
+/// Like [`start`], with other workers. Each number stands for one that does one thing after the
+/// other.
+pub fn start_workers(
+    addr: SocketAddr,
+    counters: &Arc<Counters>,
+    workers: Range<usize>,
+) -> JoinSet<Vec<Attempt>> {
+    work(addr, counters, &(Arc::new(|| true) as Witness), workers)
 }
 
 /// Like [`start`], but what is acknowledged without a witness counts as unknown and ends a worker.
@@ -64,40 +104,42 @@ pub fn start_before(
     counters: &Arc<Counters>,
     witness: &Witness,
 ) -> JoinSet<Vec<Attempt>> {
+    work(addr, counters, witness, 0..WORKERS)
+}
+
+fn work(
+    addr: SocketAddr,
+    counters: &Arc<Counters>,
+    witness: &Witness,
+    numbers: Range<usize>,
+) -> JoinSet<Vec<Attempt>> {
     let mut workers = JoinSet::new();
-    for worker in 0..WORKERS {
+    for worker in numbers {
         let (counters, witness) = (Arc::clone(counters), Arc::clone(witness));
         workers.spawn(async move {
             let mut attempts = Vec::new();
             let Ok(mut client) = connect(addr).await else { return attempts };
             loop {
-                let mut attempt = plan(worker, counters.next.fetch_add(1, Ordering::Relaxed));
+                let mut attempt = counters.plan(worker);
                 let answer = send(&mut client, &attempt).await;
                 let late = answer.is_ok() && !witness();
                 if let (Ok(seq), false) = (&answer, late) {
                     let seq = *seq;
                     attempt.outcome = Outcome::Acknowledged(seq);
-                    counters.acknowledged.fetch_add(1, Ordering::Relaxed);
-                    counters.grown.notify_waiters();
+                    counters.count();
                 }
                 attempts.push(attempt);
                 if let Err(status) = &answer {
                     refused_by_nobody(status);
                 }
-                if late || answer.is_err() {
+                let over = counters.over.load(Ordering::Relaxed);
+                if late || over || answer.is_err() {
                     return attempts;
                 }
             }
         });
     }
     workers
-}
-
-/// What attempt `id` is: a direct or a group send, with or without a key.
-fn plan(worker: usize, id: usize) -> Attempt {
-    let conversation = (id * 7 + worker) % CONVERSATIONS;
-    let to = is_direct(conversation).then(|| members(conversation)[id / 2 % 2]);
-    Attempt { id, worker, conversation, to, keyed: id.is_multiple_of(2), outcome: Outcome::Unknown }
 }
 
 /// A server that is killed or stops breaks connections; it never says that a good send is bad.
@@ -108,9 +150,9 @@ fn refused_by_nobody(status: &Status) {
 
 /// Sends it, or sends it again. Of a direct send the position in the receiver's inbox.
 pub async fn send(client: &mut Client, attempt: &Attempt) -> Result<Option<i64>, Status> {
-    let both = members(attempt.conversation);
+    let recipients = &attempt.recipients;
     if let Some(to) = attempt.to {
-        let from = both.iter().find(|member| **member != to).expect("a pair has another one");
+        let from = recipients.iter().find(|member| **member != to).expect("a pair has two");
         let (from, to) = (member(*from), member(to));
         let message = SendMessageRequest { from, to, message: attempt.body() };
         let reply = client.send(keyed(message, attempt)).await?;
@@ -118,7 +160,7 @@ pub async fn send(client: &mut Client, attempt: &Attempt) -> Result<Option<i64>,
     }
     let message = SendGroupRequest {
         group_name: group(attempt.conversation),
-        group_members: both.into_iter().map(member).collect(),
+        group_members: recipients.iter().copied().map(member).collect(),
         message: attempt.body(),
     };
     let reply = client.send_group(keyed(message, attempt)).await?.into_inner();
@@ -135,20 +177,21 @@ fn keyed<T>(message: T, attempt: &Attempt) -> Request<T> {
     request
 }
 
-fn member(number: usize) -> String {
+pub fn member(number: usize) -> String {
     format!("member-{number}")
 }
 
-fn group(conversation: usize) -> String {
+pub fn group(conversation: usize) -> String {
     format!("group-{conversation}")
 }
 
 /// Reads whatever the ledger has not read yet, conversations first.
 pub async fn read_on(client: &mut Client, ledger: &mut Ledger) {
-    for conversation in 0..CONVERSATIONS {
+    let cast = ledger.cast().clone();
+    for conversation in 0..cast.conversations() {
         loop {
             let last_read = ledger.conversation_read(conversation);
-            let entries = history(client, conversation, last_read).await;
+            let entries = history(client, &cast, conversation, last_read).await;
             if entries.is_empty() {
                 break;
             }
@@ -158,7 +201,7 @@ pub async fn read_on(client: &mut Client, ledger: &mut Ledger) {
             }
         }
     }
-    for number in 0..MEMBERS {
+    for number in 0..cast.members() {
         loop {
             let last_read = ledger.inbox_read(number);
             let sync = SyncMessageRequest { member: member(number), last_read, count: 0 };
@@ -175,9 +218,15 @@ pub async fn read_on(client: &mut Client, ledger: &mut Ledger) {
     }
 }
 
-async fn history(client: &mut Client, conversation: usize, last_read: i64) -> Vec<TimelineEntry> {
-    if is_direct(conversation) {
-        let both = members(conversation);
+/// What follows in a conversation.
+pub async fn history(
+    client: &mut Client,
+    cast: &Cast,
+    conversation: usize,
+    last_read: i64,
+) -> Vec<TimelineEntry> {
+    if cast.is_direct(conversation) {
+        let both = cast.of(conversation);
         let (from, to) = (member(both[0]), member(both[1]));
         let request = GetSingleHistoryMessageRequest { from, to, last_read, count: 0 };
         client.get_single_history_message(request).await.unwrap().into_inner().entry_set
@@ -189,7 +238,7 @@ async fn history(client: &mut Client, conversation: usize, last_read: i64) -> Ve
 }
 
 /// Entries are numbered on from the cursor without a hole.
-fn in_sequence(last_read: i64, entries: &[TimelineEntry]) {
+pub fn in_sequence(last_read: i64, entries: &[TimelineEntry]) {
     let numbers: Vec<i64> = entries.iter().map(|entry| entry.sequence).collect();
     let expected: Vec<i64> = (last_read + 1..).take(entries.len()).collect();
     assert_eq!(numbers, expected);

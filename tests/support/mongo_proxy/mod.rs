@@ -90,6 +90,12 @@ impl MongoProxy {
         self.rules.counts()
     }
 
+    /// How many commands read or changed documents.
+    pub fn data_count(&self) -> u64 {
+        let counts = self.rules.counts();
+        counts.iter().filter(|((name, _), _)| rules::is_data(name)).map(|(_, n)| n).sum()
+    }
+
     /// Begins to count at 0.
     pub fn reset_counts(&self) {
         self.rules.reset_counts();

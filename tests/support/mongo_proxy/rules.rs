@@ -10,12 +10,21 @@ use tokio::sync::Semaphore;
 
 use super::wire::Message;
 
+/// The commands that read or change documents, unlike those by which a driver greets and watches.
+const DATA: [&str; 6] = ["find", "getMore", "aggregate", "insert", "update", "delete"];
+
+/// Whether a command of this name reads or changes documents.
+pub(super) fn is_data(name: &str) -> bool {
+    DATA.contains(&name)
+}
+
 /// Says whether a command has the contents that are looked for.
 type Contents = Box<dyn Fn(&Message) -> bool + Send>;
 
 /// Which commands: by name, collection and contents, and which of those in a row.
 pub struct When {
-    name: &'static str,
+    /// One name, or those of [`DATA`].
+    name: Option<&'static str>,
     collection: Option<&'static str>,
     matching: Option<Contents>,
     first: u64,
@@ -25,7 +34,12 @@ pub struct When {
 impl When {
     /// Every command of this name, such as `insert`, `find`, `update` or `getMore`.
     pub fn command(name: &'static str) -> When {
-        When { name, collection: None, matching: None, first: 1, last: u64::MAX }
+        When { name: Some(name), collection: None, matching: None, first: 1, last: u64::MAX }
+    }
+
+    /// Every command that reads or changes documents.
+    pub fn data() -> When {
+        When { name: None, ..When::command("") }
     }
 
     /// Only those about this collection.
@@ -43,13 +57,18 @@ impl When {
         When { first: n, last: n, ..self }
     }
 
+    /// Only those of them from the `first` to the `last`, counted likewise.
+    pub fn between(self, first: u64, last: u64) -> When {
+        When { first, last, ..self }
+    }
+
     /// Only the first `n` of them.
     pub fn times(self, n: u64) -> When {
         When { first: 1, last: n, ..self }
     }
 
     fn is(&self, command: &Message) -> bool {
-        command.name() == self.name
+        self.name.map_or(is_data(command.name()), |name| command.name() == name)
             && self.collection.is_none_or(|c| c == command.collection())
             && self.matching.as_ref().is_none_or(|matching| matching(command))
     }
