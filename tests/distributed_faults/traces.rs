@@ -7,7 +7,7 @@
 //! | walk back the whole way | `mongo/tests/traces`: three pending entries |
 //! | a walk's read must show its entry | here |
 //! | derived `_id`s | here: two who both look and both miss |
-//! | majority reads and writes | `mongo/tests/simulation`: rollbacks |
+//! | majority reads and writes | `commands`; rollbacks: `mongo/tests/simulation` |
 //! | no guessed number | here: a refused insert |
 //! | ordered batches, ordered chains | here |
 //! | a floor first, deletion long after | here: a slow insert; `care`: what a purge deletes |

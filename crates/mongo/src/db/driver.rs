@@ -28,6 +28,10 @@ const META: &str = "seqline_meta";
 /// Up to how many tails are asked for one by one, each by the end of its index range.
 const SINGLE_TAILS_MAX: usize = 8;
 
+/// Most documents in the first reply to a read. MongoDB's own number is 101: with it every read of
+/// more than that takes another round trip.
+const FIRST_REPLY_MAX: u32 = 10_000;
+
 /// A MongoDB database.
 #[derive(Clone, Debug)]
 pub struct MongoDb {
@@ -145,6 +149,10 @@ impl MongoDb {
         if let Some(limit) = i64::try_from(query.limit).ok().filter(|limit| *limit < 1 << 31) {
             find = find.limit(limit);
         }
+        // Whoever stops at a number of bytes would get far more than that in one reply.
+        if query.bytes_max == usize::MAX {
+            find = find.batch_size(FIRST_REPLY_MAX);
+        }
         let mut cursor = find.await.map_err(no_reply)?;
         let (mut found, mut bytes) = (Vec::new(), 0_usize);
         while cursor.advance().await.map_err(no_reply)? {
@@ -173,6 +181,7 @@ impl MongoDb {
                 doc! { "$sort": { "id": -1, "seq": -1 } },
                 doc! { "$group": { "_id": "$id", "seq": { "$first": "$seq" } } },
             ])
+            .batch_size(FIRST_REPLY_MAX)
             .max_time(within)
             .read_concern(ReadConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
