@@ -2,7 +2,9 @@
 //! more often than it must.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use mongodb::bson::{Document, doc};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
@@ -10,7 +12,7 @@ use seqline_core::store::Store as _;
 use super::in_process::{conversation, idle, inbox, leave_half, open, send, settle};
 use crate::crash::ledger::{Attempt, Cast, Outcome};
 use crate::support::mongo::Mongo;
-use crate::support::mongo_proxy::{Fault, MongoProxy, When};
+use crate::support::mongo_proxy::{Fault, MongoProxy, When, gate};
 
 const DATABASE: &str = "commands";
 const DIRECT: usize = 0;
@@ -49,6 +51,37 @@ async fn a_send_to_a_large_group_takes_no_more_commands_than_one_to_a_small_one(
     let commands = seen.commands();
     let many: Vec<i64> = commands.iter().filter_map(first_reply).collect();
     assert!(many.len() >= 2 && many.iter().all(|first| *first >= 500), "{many:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sends_to_many_conversations_are_under_way_at_once() {
+    const CONVERSATIONS: usize = 50;
+    let mongo = Mongo::in_memory();
+    let proxy = MongoProxy::start(mongo.address());
+    let store = open(idle(proxy.uri(), DATABASE)).await;
+    let (slow, held) = gate();
+    let inserts = When::command("insert").on("chat_history");
+    proxy.rule(inserts, Fault::HoldBefore(slow));
+    let pairs: Vec<[usize; 2]> = (0..CONVERSATIONS).map(|n| [2 * n, 2 * n + 1]).collect();
+    let cast = Cast::new(&pairs, &[]);
+    let sends: Vec<Attempt> = (0..CONVERSATIONS)
+        .map(|id| {
+            let recipients = cast.of(id).clone();
+            let (to, outcome) = (Some(recipients[1]), Outcome::Unknown);
+            Attempt { id, worker: id, conversation: id, recipients, to, keyed: false, outcome }
+        })
+        .collect();
+    let held = async {
+        // All of them have come to the database before any is done.
+        for _ in 0..CONVERSATIONS {
+            let reached = tokio::time::timeout(Duration::from_secs(20), held.reached());
+            reached.await.expect("no send waits for another");
+        }
+        drop(held);
+    };
+    let sends = join_all(sends.iter().map(|attempt| send(&store, attempt)));
+    let (receipts, ()) = futures_util::future::join(sends, held).await;
+    assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
 }
 
 /// All commands about documents that came through a proxy.

@@ -28,6 +28,10 @@ const META: &str = "seqline_meta";
 /// Up to how many tails are asked for one by one, each by the end of its index range.
 const SINGLE_TAILS_MAX: usize = 8;
 
+/// Most connections to each server unless the address says otherwise, as most drivers have it. This
+/// one has 10, and a command waits for a connection at the expense of its own time.
+const CONNECTIONS_MAX: u32 = 100;
+
 /// Most documents in the first reply to a read. MongoDB's own number is 101: with it every read of
 /// more than that takes another round trip.
 const FIRST_REPLY_MAX: u32 = 10_000;
@@ -55,6 +59,7 @@ impl MongoDb {
         };
         let mut client = ClientOptions::parse(&options.uri).await.map_err(text)?;
         client.app_name.get_or_insert_with(|| "seqline".to_owned());
+        client.max_pool_size.get_or_insert(CONNECTIONS_MAX);
         // Operations have their own patience; this is for the first of them.
         client.server_selection_timeout = Some(options.contact_time);
         let hosts: Vec<String> = client.hosts.iter().map(ToString::to_string).collect();
