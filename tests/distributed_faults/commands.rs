@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use mongodb::bson::{Document, doc};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
+use seqline_mongo::Options;
 
 use super::in_process::{conversation, idle, inbox, leave_half, open, send, settle};
 use crate::crash::ledger::{Attempt, Cast, Outcome};
@@ -58,7 +59,9 @@ async fn sends_to_many_conversations_are_under_way_at_once() {
     const CONVERSATIONS: usize = 50;
     let mongo = Mongo::in_memory();
     let proxy = MongoProxy::start(mongo.address());
-    let store = open(idle(proxy.uri(), DATABASE)).await;
+    // So that none is given up and tried again meanwhile.
+    let command_time = Options::default().operation_time;
+    let store = open(Options { command_time, ..idle(proxy.uri(), DATABASE) }).await;
     let (slow, held) = gate();
     let inserts = When::command("insert").on("chat_history");
     proxy.rule(inserts, Fault::HoldBefore(slow));
@@ -74,7 +77,7 @@ async fn sends_to_many_conversations_are_under_way_at_once() {
     let held = async {
         // All of them have come to the database before any is done.
         for _ in 0..CONVERSATIONS {
-            let reached = tokio::time::timeout(Duration::from_secs(20), held.reached());
+            let reached = tokio::time::timeout(Duration::from_secs(15), held.reached());
             reached.await.expect("no send waits for another");
         }
         drop(held);
