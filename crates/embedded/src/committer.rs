@@ -213,7 +213,7 @@ impl Committer {
         let segment = self.log.segment();
         let mut changes = Changes::default();
         let mut tails = engine.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
+        let tail = &mut tails[place.slot];
         (tail.first, tail.trimmed) = (first.get(), true);
         if tail.dirty == 0 {
             tail.dirty = segment;

@@ -177,7 +177,7 @@ impl Keeper {
             }
             batch.put(&key.row, &key.answer.encode());
         }
-        self.engine.index.write(batch);
+        self.engine.index.write(&batch);
         self.engine.backlog.keys_saved(work.keys.len());
     }
 
@@ -195,7 +195,7 @@ impl Keeper {
         let replay = engine.backlog.replay_from(|segment| engine.segments.start(segment));
         let mut batch = Batch::default();
         batch.put(rows::REPLAY, &replay.raw().to_be_bytes());
-        engine.index.write(batch);
+        engine.index.write(&batch);
         while let Err(error) = engine.index.flush() {
             let behind = matches!(error, IndexError::Behind { .. });
             if !behind || engine.index.failed().is_some() || engine.backlog.abandoned() {
@@ -235,7 +235,7 @@ impl Keeper {
         }
         if let Some(last) = last {
             self.state.forgotten_to = last;
-            index.write(batch);
+            index.write(&batch);
         }
         Ok(count == EXPIRED_PER_STEP)
     }

@@ -113,7 +113,7 @@ fn records(send: &Outgoing) -> [Part; 3] {
 
 fn row_parts() -> [Part; 4] {
     let refs: Vec<u64> = (1..=rows::CHUNK_ENTRIES).map(|n| n * 40_000).collect();
-    let head = rows::Head { first: 1, latest: 96, at: 1 << 40, refs: refs[..32].to_vec() };
+    let head = rows::Head { first: 1, latest: 96, at: 1 << 40, refs: refs[..32].into() };
     let (head_row, chunk_row) = (head.encode(), rows::encode_chunk(&refs));
     [
         part("chunk encode", move || drop(black_box(rows::encode_chunk(black_box(&refs))))),
@@ -165,14 +165,14 @@ fn index(dir: &Path, index_rows: u64) -> Result<[Part; 3], OpenError> {
         rows::head_key(member.as_bytes())
     };
     let refs = vec![8 << 20, 9 << 20, 10 << 20];
-    let row = rows::Head { first: 1, latest: 67, at: 0, refs }.encode();
+    let row = rows::Head { first: 1, latest: 67, at: 0, refs: refs.into() }.encode();
     let mut batch = Batch::default();
     (0..index_rows).for_each(|number| batch.put(&key(number), &row));
-    index.write(batch);
+    index.write(&batch);
     index.flush().map_err(OpenError::index(&dir))?;
     let mut batch = Batch::default();
     batch.put(&key(index_rows), &row);
-    index.write(batch);
+    index.write(&batch);
     let get = |name: &str, keys: Vec<Vec<u8>>, present: bool| {
         let (index, mut at) = (Arc::clone(&index), 0);
         part(format!("index get/{name}"), move || {

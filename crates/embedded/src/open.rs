@@ -188,7 +188,7 @@ fn again(error: OpenError) -> OpenError {
 fn note_start(index: &Index) -> Result<(), crate::index::IndexError> {
     let mut batch = Batch::default();
     batch.put(rows::REPLAY, &Lsn::NONE.raw().to_be_bytes());
-    index.write(batch);
+    index.write(&batch);
     index.flush()
 }
 
@@ -220,7 +220,7 @@ fn settle(engine: &Engine, replayed: Replayed, log: &Writer) -> Result<(), OpenE
         let failed = |e: seqline_core::Error| OpenError::damaged(&engine.dir, e.to_string());
         let place = load(engine, &timeline).map_err(failed)?;
         let mut tails = engine.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
+        let tail = &mut tails[place.slot];
         if tail.first < first {
             (tail.first, tail.trimmed) = (first, true);
         }

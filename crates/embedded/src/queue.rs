@@ -133,6 +133,8 @@ struct State {
     idle: bool,
     /// Loaders that wait.
     idle_loaders: usize,
+    /// Loaders that were woken and do not run yet, so that nobody wakes them again.
+    called_loaders: usize,
     /// Bytes of all that wait, loaders' hands included.
     bytes: usize,
     /// Nothing more is taken: the store is closing.
@@ -191,7 +193,8 @@ impl Queue {
                 if state.idle {
                     // It has nothing better to do, and nobody waits for it meanwhile.
                     self.wake(&mut state);
-                } else if state.idle_loaders > 0 {
+                } else if state.idle_loaders > state.called_loaders {
+                    state.called_loaders += 1;
                     self.load.notify_one();
                 }
             }
@@ -209,6 +212,7 @@ impl Queue {
             state.idle_loaders += 1;
             state = self.load.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle_loaders -= 1;
+            state.called_loaders = state.called_loaders.saturating_sub(1);
         }
         let count = state.unloaded.len().min(max);
         let taken: Vec<Command> = state.unloaded.drain(..count).collect();

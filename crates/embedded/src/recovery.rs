@@ -165,16 +165,16 @@ impl<'a> Replay<'a> {
 
     fn push(&mut self, place: Place, lsn: u64, seq: u64, at: u64) -> Result<(), String> {
         let mut tails = self.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
+        let tail = &mut tails[place.slot];
         if seq != tail.latest + 1 {
             return Err(format!("entry {seq} follows entry {} of its timeline", tail.latest));
         }
-        let before = tail.refs.capacity();
+        let before = tail.heap_bytes();
         tail.at = tail.at.max(at);
         if tail.push(lsn, self.segment) {
             self.replayed.full.push(place);
         }
-        self.table.changed((tail.refs.capacity() - before) as u64 * 8, 0);
+        self.table.changed(tail.heap_bytes(), before);
         Ok(())
     }
 }

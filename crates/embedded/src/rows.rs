@@ -93,6 +93,10 @@ pub(crate) fn chunk_start(seq: u64) -> u64 {
     chunk_of(seq) * CHUNK_ENTRIES + 1
 }
 
+/// Places of frames in the log. Most timelines are conversations of two with few entries, which
+/// need no memory of their own.
+pub(crate) type Refs = smallvec::SmallVec<[u64; 2]>;
+
 /// What is known of a timeline, and its newest entries, as many as fill no chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -103,7 +107,7 @@ pub(crate) struct Head {
     /// When the newest message came; 0 for an inbox.
     pub(crate) at: u64,
     /// The entries after the last full chunk, oldest first.
-    pub(crate) refs: Vec<u64>,
+    pub(crate) refs: Refs,
 }
 
 impl Head {
@@ -127,7 +131,7 @@ impl Head {
         let latest = varint::take(&mut row)?;
         let at = varint::take(&mut row)?;
         let count = (latest % CHUNK_ENTRIES) as usize;
-        let refs = take_refs(row, count)?;
+        let refs = Refs::from_vec(take_refs(row, count)?);
         (1 <= first && first <= latest).then_some(Head { first, latest, at, refs })
     }
 }
@@ -240,7 +244,7 @@ mod tests {
         assert_eq!(decode_chunk(&encode_chunk(&refs[..63])), None);
         for latest in [1, 63, 64, 65, 200] {
             let count = (latest % 64) as usize;
-            let head = Head { first: 1, latest, at: 7, refs: refs[..count].to_vec() };
+            let head = Head { first: 1, latest, at: 7, refs: refs[..count].into() };
             assert_eq!(Head::decode(&head.encode()), Some(head.clone()));
             assert_eq!(head.base(), chunk_start(latest + 1).min(latest + 1));
         }

@@ -4,7 +4,7 @@ use seqline_core::Error;
 
 use crate::engine::Engine;
 use crate::index::{Batch, IndexError};
-use crate::rows::{self, CHUNK_ENTRIES, Head, chunk_of, chunk_start};
+use crate::rows::{self, CHUNK_ENTRIES, Head, Refs, chunk_of, chunk_start};
 use crate::timelines::{self, Place};
 
 /// Timelines looked at under one lock.
@@ -36,7 +36,7 @@ pub(crate) fn save(engine: &Engine, places: &[Place]) -> Result<usize, IndexErro
             complete(engine, timeline, &mut batch)?;
             put(timeline, &mut batch);
         }
-        engine.index.write(batch);
+        engine.index.write(&batch);
         grown += settle(engine, saved);
     }
     Ok(grown)
@@ -47,7 +47,7 @@ fn collect(engine: &Engine, places: &[Place]) -> Vec<Saved> {
     let lookup = engine.table.lookup();
     let tails = engine.table.tails();
     let one = |place: &Place| {
-        let tail = &tails[place.slot as usize];
+        let tail = &tails[place.slot];
         if tail.stamp != place.stamp || tail.dirty == 0 {
             return None;
         }
@@ -85,7 +85,7 @@ fn complete(engine: &Engine, saved: &mut Saved, batch: &mut Batch) -> Result<(),
             timelines::stored_refs(engine, &saved.key, stored.as_ref(), start, saved.base - 1)
                 .map_err(|e| IndexError::from_core(&e))?;
         saved.before = refs.len();
-        saved.head.refs.splice(0..0, refs);
+        saved.head.refs.insert_many(0, refs);
         saved.base = start;
     }
     for chunk in chunk_of(stored_first)..chunk_of(saved.head.first) {
@@ -97,7 +97,7 @@ fn complete(engine: &Engine, saved: &mut Saved, batch: &mut Batch) -> Result<(),
 fn put(saved: &Saved, batch: &mut Batch) {
     let Saved { key, head, base, .. } = saved;
     let full = head.refs.chunks_exact(CHUNK_ENTRIES as usize);
-    let rest = full.remainder().to_vec();
+    let rest = Refs::from_slice(full.remainder());
     for (chunk, refs) in (chunk_of(*base)..).zip(full) {
         if chunk >= chunk_of(head.first) {
             batch.put(&rows::chunk_key(key, chunk), &rows::encode_chunk(refs));
@@ -113,18 +113,18 @@ fn settle(engine: &Engine, saved: Vec<Saved>) -> usize {
     let (mut more, mut less) = (0, 0);
     let mut tails = engine.table.tails_mut();
     for Saved { place, head, base, before, .. } in saved {
-        let tail = &mut tails[place.slot as usize];
+        let tail = &mut tails[place.slot];
         assert_eq!(tail.stamp, place.stamp, "a timeline with unsaved entries stays in memory");
-        less += tail.refs.capacity() as u64 * 8;
+        less += tail.heap_bytes();
         if before > 0 {
-            tail.refs.splice(0..0, head.refs[..before].iter().copied());
+            tail.refs.insert_many(0, head.refs[..before].iter().copied());
             tail.base = base;
         }
         tail.first = tail.first.max(head.first);
         // A trim that came meanwhile is still to be saved.
         tail.trimmed = tail.first > head.first;
         tail.forget(head.latest);
-        more += tail.refs.capacity() as u64 * 8;
+        more += tail.heap_bytes();
         if tail.trimmed {
             // The trim may be older than the entries that came meanwhile.
             dirty.push((tail.dirty, place));

@@ -21,7 +21,7 @@ pub(crate) fn find(engine: &Engine, replay: Lsn) -> Result<Vec<u64>, IndexError>
                 let head = Head::decode(&value).ok_or_else(damaged)?;
                 // The head comes before the chunks it speaks for.
                 first = head.first;
-                (head.base(), head.refs)
+                (head.base(), head.refs.into_vec())
             }
             TimelineRow::Chunk(_, chunk) => {
                 let refs = rows::decode_chunk(&value).ok_or_else(damaged)?;

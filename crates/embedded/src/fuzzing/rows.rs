@@ -81,7 +81,7 @@ fn made_rows(input: &mut Input<'_>) {
     let latest = input.number().max(1);
     let first = input.number().clamp(1, latest);
     let refs = refs[..(latest % CHUNK_ENTRIES) as usize].to_vec();
-    check_head(&Head { first, latest, at: input.number(), refs });
+    check_head(&Head { first, latest, at: input.number(), refs: refs.into() });
     let receipt = Receipt {
         id: MessageId(u128::from(input.long())),
         conversation_seq: Seq::new(input.number()),

@@ -90,7 +90,7 @@ fn no_bytes_in_a_frame_break_a_promise() {
 #[test]
 fn no_bytes_in_a_row_break_a_promise() {
     let refs: Vec<u64> = (1..=64).map(|n| n * n * 4096).collect();
-    let head = rows::Head { first: 3, latest: 68, at: 1 << 40, refs: refs[..4].to_vec() };
+    let head = rows::Head { first: 3, latest: 68, at: 1 << 40, refs: refs[..4].into() };
     let key = rows::key_key(b"gteam", b"key");
     let seeds = [
         head.encode(),

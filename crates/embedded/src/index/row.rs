@@ -7,7 +7,7 @@ use lsm_tree::Slice;
 use super::error::IndexError;
 
 /// Bytes of the checksum in front of a payload.
-const SEAL_BYTES: usize = 4;
+pub(super) const SEAL_BYTES: usize = 4;
 
 /// A row's key. Cloning copies nothing.
 pub(crate) type Key = Slice;
@@ -28,12 +28,10 @@ fn checksum(key: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(key), payload)
 }
 
-/// What is stored for a payload. `buffer` only saves an allocation.
-pub(super) fn seal(buffer: &mut Vec<u8>, key: &[u8], payload: &[u8]) -> Slice {
-    buffer.clear();
-    buffer.extend_from_slice(&checksum(key, payload).to_le_bytes());
-    buffer.extend_from_slice(payload);
-    Slice::from(&buffer[..])
+/// Adds what is stored for a payload to `out`.
+pub(super) fn seal(out: &mut Vec<u8>, key: &[u8], payload: &[u8]) {
+    out.extend_from_slice(&checksum(key, payload).to_le_bytes());
+    out.extend_from_slice(payload);
 }
 
 /// Checks what was stored under `key`.

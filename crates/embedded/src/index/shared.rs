@@ -64,11 +64,11 @@ impl Shared {
     }
 
     /// Writes a batch and only then moves the number below which rows are visible.
-    pub(super) fn write(&self, batch: Batch) {
+    pub(super) fn write(&self, batch: &Batch) {
         let _writing = lock(&self.writing);
         let view = self.view();
         let seqno: SeqNo = self.visible.load(Ordering::Acquire);
-        view.active.insert(batch.rows, seqno);
+        view.active.insert(batch, seqno);
         self.visible.store(seqno + 1, Ordering::Release);
     }
 

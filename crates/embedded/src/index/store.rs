@@ -81,7 +81,7 @@ impl Index {
 
     /// Writes to memory only. All of the batch becomes visible at one instant, and durable with
     /// the next flush.
-    pub(crate) fn write(&self, batch: Batch) {
+    pub(crate) fn write(&self, batch: &Batch) {
         self.shared.write(batch);
     }
 

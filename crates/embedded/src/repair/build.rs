@@ -92,14 +92,14 @@ impl Builder {
     /// Adds the next entry to the timeline at `place`.
     pub(super) fn push(&mut self, place: Place, lsn: Lsn, at: u64) {
         let mut tails = self.engine.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
-        let before = tail.refs.capacity();
+        let tail = &mut tails[place.slot];
+        let before = tail.heap_bytes();
         if tail.dirty == 0 {
             self.dirty.push(place);
         }
         tail.at = tail.at.max(at);
         tail.push(lsn.raw(), self.engine.segments.segment_of(lsn));
-        self.engine.table.changed((tail.refs.capacity() - before) as u64 * 8, 0);
+        self.engine.table.changed(tail.heap_bytes(), before);
     }
 
     /// The next entry of a timeline is `seq`; those before are trimmed, and the segments that had
@@ -113,17 +113,16 @@ impl Builder {
             for chunk in chunk_of(head.first)..=chunk_of(head.latest) {
                 batch.delete(&rows::chunk_key(key, chunk));
             }
-            self.engine.index.write(batch);
+            self.engine.index.write(&batch);
         }
         let mut tails = self.engine.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
-        let before = tail.refs.capacity() as u64;
+        let tail = &mut tails[place.slot];
+        let before = tail.heap_bytes();
         tail.refs.clear();
         tail.base = chunk_start(seq);
         tail.refs.extend((1..=seq - tail.base).map(|n| n * 8));
         (tail.first, tail.latest, tail.trimmed) = (seq, seq - 1, false);
-        let after = tail.refs.capacity() as u64;
-        self.engine.table.changed(after * 8, before * 8);
+        self.engine.table.changed(tail.heap_bytes(), before);
         Ok(())
     }
 
@@ -138,7 +137,7 @@ impl Builder {
 
     /// Writes the answers that wait for more.
     pub(super) fn write_answers(&mut self) {
-        self.engine.index.write(std::mem::take(&mut self.keys));
+        self.engine.index.write(&std::mem::take(&mut self.keys));
         self.keys_waiting = 0;
     }
 
@@ -151,7 +150,7 @@ impl Builder {
     pub(super) fn trim(&mut self, key: &[u8], first: u64) -> Result<(), OpenError> {
         let place = self.place(key)?;
         let mut tails = self.engine.table.tails_mut();
-        let tail = &mut tails[place.slot as usize];
+        let tail = &mut tails[place.slot];
         let first = first.min(tail.latest);
         if tail.first < first {
             (tail.first, tail.trimmed) = (first, true);
@@ -193,7 +192,7 @@ impl Builder {
         self.save()?;
         let mut batch = std::mem::take(&mut self.keys);
         batch.put(rows::REPLAY, &replay.raw().to_be_bytes());
-        self.engine.index.write(batch);
+        self.engine.index.write(&batch);
         self.flush()?;
         self.engine.index.close();
         Ok(())

@@ -124,7 +124,7 @@ fn entries(index: &Index, tell: &mut dyn FnMut(OldEntry<'_>)) -> Result<(), Inde
                 let head = Head::decode(&value).ok_or_else(damaged)?;
                 // The head comes before the chunks it speaks for.
                 first = head.first;
-                (timeline, head.base(), head.refs)
+                (timeline, head.base(), head.refs.into_vec())
             }
             TimelineRow::Chunk(timeline, chunk) => {
                 let refs = rows::decode_chunk(&value).ok_or_else(damaged)?;

@@ -36,7 +36,7 @@ fn what_a_loader_asked_before_keys_were_forgotten_does_not_count() {
     dedupe.put(row(1), answer(1), 1);
     let mut batch = Batch::default();
     batch.put(&row(1), &answer(1).encode());
-    index.write(batch);
+    index.write(&batch);
     dedupe.shrink(1);
     dedupe.put(row(2), answer(2), 2);
     dedupe.shrink(2);

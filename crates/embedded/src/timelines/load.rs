@@ -7,7 +7,8 @@ use seqline_core::id::TimelineId;
 use seqline_core::page::Bounds;
 use seqline_core::seq::Seq;
 
-use super::table::{Inserted, Place};
+use super::names::Place;
+use super::table::Inserted;
 use super::tail::Tail;
 use crate::chunks::Chunk;
 use crate::engine::Engine;

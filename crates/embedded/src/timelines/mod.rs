@@ -5,11 +5,14 @@
 //! `numbers`. What is not in memory is in the index and comes back through `load`.
 
 mod load;
+mod names;
 mod numbers;
+mod slots;
 mod table;
 mod tail;
 
 pub(crate) use load::{begin, cached_refs, head, load, stored_refs};
+pub(crate) use names::Place;
 pub(crate) use numbers::{Assigned, Numbers};
-pub(crate) use table::{Changes, Inserted, Place, Publication, Table};
+pub(crate) use table::{Changes, Inserted, Publication, Table};
 pub(crate) use tail::Tail;

@@ -8,52 +8,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
+use super::names::{Names, Place, outside};
+use super::slots::Slots;
 use super::tail::Tail;
 
 /// What a timeline in use costs beside its key and its entries: its slot in all tables, and what
 /// the allocator adds.
-const TIMELINE_BYTES: u64 = 224;
+const TIMELINE_BYTES: u64 = 200;
 /// The most entries published under one lock, so that no reader waits long.
 const PIECE: usize = 4_096;
 /// Stripes of the counters that tell a load that it raced with an eviction.
 const STRIPES: usize = 1_024;
 
-/// Where a timeline is in the table, as long as the slot's stamp is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) slot: u32,
-    pub(crate) stamp: u32,
-}
-
-impl Place {
-    /// Of a timeline that is not in memory.
-    pub(crate) const NOWHERE: Place = Place { slot: u32::MAX, stamp: 0 };
-}
-
 /// The timelines in use.
 pub(crate) struct Table {
     hash: RandomState,
     names: RwLock<Names>,
-    tails: RwLock<Vec<Tail>>,
+    tails: RwLock<Slots<Tail>>,
     /// About what all of it takes.
     bytes: AtomicU64,
     /// Counts evictions, by hash of the name.
     evicted: Box<[AtomicU64]>,
-}
-
-#[derive(Default)]
-struct Names {
-    slots: HashTable<u32>,
-    keys: Vec<Name>,
-    free: Vec<u32>,
-}
-
-#[derive(Default)]
-struct Name {
-    key: Box<[u8]>,
-    stamp: u32,
 }
 
 /// A committed send that becomes readable: its frame, and all timelines it is in.
@@ -136,22 +112,11 @@ impl Table {
         if self.stripe(hash).load(Ordering::Acquire) != evictions {
             return Inserted::Stale;
         }
-        let slot = names.free.pop().unwrap_or_else(|| {
-            names.keys.push(Name::default());
-            u32::try_from(names.keys.len() - 1).expect("memory ends before slots do")
-        });
-        let name = &mut names.keys[slot as usize];
-        name.key = key.into();
-        name.stamp += 1;
-        let place = Place { slot, stamp: name.stamp };
-        let Names { slots, keys, .. } = &mut *names;
-        slots.insert_unique(hash, slot, |slot| self.hash_key(&keys[*slot as usize].key));
-        let bytes = TIMELINE_BYTES + key.len() as u64 + tail.refs.capacity() as u64 * 8;
+        let place = names.insert(hash, key);
+        let bytes = TIMELINE_BYTES + outside(key) + tail.heap_bytes();
         let mut tails = self.tails_mut();
-        if tails.len() <= slot as usize {
-            tails.resize_with(slot as usize + 1, Tail::default);
-        }
-        tails[slot as usize] = Tail { stamp: place.stamp, ..tail };
+        tails.grow_to(place.slot);
+        tails[place.slot] = Tail { stamp: place.stamp, ..tail };
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Inserted::New(place)
     }
@@ -163,7 +128,7 @@ impl Table {
         let mut tails = self.tails_mut();
         let mut evicted = Evicted::default();
         for place in places {
-            let tail = &mut tails[place.slot as usize];
+            let tail = &mut tails[place.slot];
             if tail.stamp != place.stamp {
                 continue;
             }
@@ -177,15 +142,9 @@ impl Table {
                 evicted.later.push(*place);
                 continue;
             }
-            let refs = std::mem::take(tail).refs;
-            let name = &mut names.keys[place.slot as usize];
-            let key = std::mem::take(&mut name.key);
-            let hash = self.hash_key(&key);
-            let found = names.slots.find_entry(hash, |slot| *slot == place.slot);
-            found.expect("a slot in use has a name").remove();
-            names.free.push(place.slot);
-            let bytes = TIMELINE_BYTES + key.len() as u64 + refs.capacity() as u64 * 8;
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let heap_bytes = std::mem::take(tail).heap_bytes();
+            let (hash, outside) = names.remove(place.slot, |key| self.hash_key(key));
+            self.bytes.fetch_sub(TIMELINE_BYTES + outside + heap_bytes, Ordering::Relaxed);
             self.stripe(hash).fetch_add(1, Ordering::Release);
             evicted.slots.push(place.slot);
         }
@@ -197,11 +156,11 @@ impl Table {
         let mut tails = self.tails_mut();
         let (mut pushed, mut grown) = (0, 0);
         for send in sends {
-            let conversation = &mut tails[send.conversation.slot as usize];
+            let conversation = &mut tails[send.conversation.slot];
             conversation.at = send.at;
             grown += push(conversation, send.conversation, send, changes);
             for recipient in send.recipients {
-                grown += push(&mut tails[recipient.slot as usize], *recipient, send, changes);
+                grown += push(&mut tails[recipient.slot], *recipient, send, changes);
                 pushed += 1;
                 if pushed % PIECE == 0 {
                     drop(tails);
@@ -216,7 +175,7 @@ impl Table {
     /// What is known of the timeline at `place`, which must be in use.
     pub(crate) fn with<T>(&self, place: Place, read: impl FnOnce(&Tail) -> T) -> Option<T> {
         let tails = self.tails();
-        let tail = tails.get(place.slot as usize)?;
+        let tail = tails.get(place.slot)?;
         (tail.stamp == place.stamp).then(|| read(tail))
     }
 
@@ -225,16 +184,16 @@ impl Table {
         // Held until the tail was read: the timeline cannot leave in between.
         let lookup = self.lookup();
         let place = lookup.find(key[0], &key[1..])?;
-        Some(read(&self.tails()[place.slot as usize]))
+        Some(read(&self.tails()[place.slot]))
     }
 
     /// The tails, to read.
-    pub(crate) fn tails(&self) -> RwLockReadGuard<'_, Vec<Tail>> {
+    pub(crate) fn tails(&self) -> RwLockReadGuard<'_, Slots<Tail>> {
         self.tails.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tails, to change. Whoever changes what they take tells [`Table::changed`].
-    pub(crate) fn tails_mut(&self) -> RwLockWriteGuard<'_, Vec<Tail>> {
+    pub(crate) fn tails_mut(&self) -> RwLockWriteGuard<'_, Slots<Tail>> {
         self.tails.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -263,25 +222,14 @@ impl Table {
 
 /// Adds an entry; says how many bytes that took.
 fn push(tail: &mut Tail, place: Place, send: &Publication<'_>, changes: &mut Changes) -> u64 {
-    let before = tail.refs.capacity();
+    let before = tail.heap_bytes();
     if tail.dirty == 0 {
         changes.dirty.push(place);
     }
     if tail.push(send.lsn, send.segment) {
         changes.full.push(place);
     }
-    (tail.refs.capacity() - before) as u64 * 8
-}
-
-impl Names {
-    fn find(&self, hash: u64, kind: u8, rest: &[u8]) -> Option<Place> {
-        let same = |slot: &u32| {
-            let key = &self.keys[*slot as usize].key;
-            key[0] == kind && &key[1..] == rest
-        };
-        let slot = *self.slots.find(hash, same)?;
-        Some(Place { slot, stamp: self.keys[slot as usize].stamp })
-    }
+    tail.heap_bytes() - before
 }
 
 /// The names at one moment.
@@ -298,7 +246,6 @@ impl Lookup<'_> {
 
     /// The key of the timeline at `place`, if it is still there.
     pub(crate) fn key(&self, place: Place) -> Option<&[u8]> {
-        let name = &self.names.keys[place.slot as usize];
-        (name.stamp == place.stamp && !name.key.is_empty()).then_some(&*name.key)
+        self.names.key(place)
     }
 }

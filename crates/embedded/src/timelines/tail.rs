@@ -1,6 +1,6 @@
 //! The newest entries of one timeline, and what is known of it.
 
-use crate::rows::{CHUNK_ENTRIES, Head, chunk_start};
+use crate::rows::{CHUNK_ENTRIES, Head, Refs, chunk_start};
 
 /// A timeline in use.
 ///
@@ -26,7 +26,7 @@ pub(crate) struct Tail {
     /// The position of the first of `refs`.
     pub(crate) base: u64,
     /// The places of the newest entries in the log, oldest first.
-    pub(crate) refs: Vec<u64>,
+    pub(crate) refs: Refs,
 }
 
 impl Tail {
@@ -49,9 +49,6 @@ impl Tail {
 
     /// Adds the next entry. Says whether it made a chunk full.
     pub(crate) fn push(&mut self, lsn: u64, segment: u64) -> bool {
-        if self.refs.capacity() == 0 {
-            self.refs.reserve_exact(2);
-        }
         self.refs.push(lsn);
         self.latest += 1;
         if self.dirty == 0 {
@@ -60,15 +57,20 @@ impl Tail {
         self.latest.is_multiple_of(CHUNK_ENTRIES)
     }
 
+    /// Memory that its entries take beside the tail itself.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        if self.refs.spilled() { self.refs.capacity() as u64 * 8 } else { 0 }
+    }
+
     /// Forgets the entries that are in full chunks up to `saved`, which the index has.
     pub(crate) fn forget(&mut self, saved: u64) {
         let keep = chunk_start(saved + 1);
         if keep > self.base {
             self.refs.drain(..(keep - self.base) as usize);
             self.base = keep;
-            if self.refs.is_empty() {
+            if self.refs.is_empty() && self.refs.capacity() > CHUNK_ENTRIES as usize {
                 // A timeline that filled a chunk is likely to fill another one.
-                self.refs.shrink_to(CHUNK_ENTRIES as usize);
+                self.refs = Refs::with_capacity(CHUNK_ENTRIES as usize);
             }
         }
     }

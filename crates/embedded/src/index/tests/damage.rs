@@ -27,7 +27,7 @@ fn tree() -> (tempfile::TempDir, Model) {
                 model.insert(key, payload);
             }
         }
-        index.write(batch);
+        index.write(&batch);
         index.flush().unwrap();
     }
     index.close();

@@ -32,7 +32,7 @@ fn put(index: &Index, rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
     for (key, payload) in rows {
         batch.put(&key, &payload);
     }
-    index.write(batch);
+    index.write(&batch);
 }
 
 /// A key and a payload that differ by their number in every way that matters.

@@ -29,7 +29,7 @@ fn of_several_writes_to_a_key_in_a_batch_the_last_counts() {
     batch.delete(b"b");
     batch.delete(b"c");
     batch.put(b"c", b"3");
-    index.write(batch);
+    index.write(&batch);
     for _ in 0..2 {
         assert_eq!(index.get(b"a").unwrap().as_deref(), Some(&b"2"[..]));
         assert_eq!(index.get(b"b").unwrap(), None);
@@ -43,7 +43,7 @@ fn an_empty_flush_does_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(dir.path());
     index.flush().unwrap();
-    index.write(Batch::default());
+    index.write(&Batch::default());
     index.flush().unwrap();
     assert_eq!(index.disk_bytes(), 0);
 }
@@ -144,7 +144,7 @@ fn any_order_of_writes_flushes_merges_and_restarts_reads_like_a_sorted_map() {
                     model.insert(key, payload);
                 }
             }
-            index.write(batch);
+            index.write(&batch);
             match numbers.below(8) {
                 0..3 => index.flush().unwrap(),
                 3 => {

@@ -37,7 +37,7 @@ fn deleted_rows_leave_the_disk_as_new_ones_come() {
         put(&index, part(number));
         let mut batch = Batch::default();
         part(number - 1).for_each(|(key, _)| batch.delete(&key));
-        index.write(batch);
+        index.write(&batch);
         index.flush().unwrap();
         until(|| is_merged(&index));
     }

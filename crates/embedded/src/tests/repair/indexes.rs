@@ -64,7 +64,7 @@ fn an_index_that_says_something_else_than_the_log_is_made_again() {
                 .unwrap();
         let mut batch = crate::index::Batch::default();
         batch.delete(&crate::rows::head_key(&inbox("fay").key()));
-        index.write(batch);
+        index.write(&batch);
         index.flush().unwrap();
     }
     let (summary, _) = stored.repair();
