@@ -10,6 +10,7 @@ mod backlog;
 mod check;
 mod chunks;
 mod committer;
+mod courtesy;
 mod dedupe;
 mod engine;
 mod error;

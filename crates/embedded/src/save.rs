@@ -2,13 +2,14 @@
 
 use seqline_core::Error;
 
+use crate::courtesy::Courtesy;
 use crate::engine::Engine;
 use crate::index::{Batch, IndexError};
 use crate::rows::{self, CHUNK_ENTRIES, Head, Refs, chunk_of, chunk_start};
 use crate::timelines::{self, Place};
 
-/// Timelines looked at under one lock.
-const TOGETHER: usize = 64;
+/// Timelines looked at under one lock, and between two breaks.
+const TOGETHER: usize = 16;
 
 /// A timeline as it is saved.
 struct Saved {
@@ -24,7 +25,7 @@ struct Saved {
 
 /// Puts what the index lacks of some timelines into it. Returns how many have grown meanwhile.
 pub(crate) fn save(engine: &Engine, places: &[Place]) -> Result<usize, IndexError> {
-    let mut grown = 0;
+    let (mut grown, mut courtesy) = (0, Courtesy::new(1));
     // One may have filled two chunks.
     let mut places = places.to_vec();
     places.sort_unstable_by_key(|place| place.slot);
@@ -38,6 +39,10 @@ pub(crate) fn save(engine: &Engine, places: &[Place]) -> Result<usize, IndexErro
         }
         engine.index.write(&batch);
         grown += settle(engine, saved);
+        // Not when memory runs short: then everybody waits for this.
+        if engine.table.bytes() <= engine.table_bytes_max {
+            courtesy.step();
+        }
     }
     Ok(grown)
 }

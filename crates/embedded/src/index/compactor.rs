@@ -10,8 +10,10 @@ use lsm_tree::compaction::filter::Context;
 use lsm_tree::compaction::{CompactionFilter, Factory, ItemAccessor, Verdict};
 use lsm_tree::{AbstractTree as _, SeqNo};
 
+use super::flush::BREAK_ROWS;
 use super::row;
 use super::shared::{Shared, lock};
+use crate::courtesy::Courtesy;
 
 /// How much the thread gives way to others; 19 would be most. It must still keep up.
 const NICENESS: i32 = 5;
@@ -137,16 +139,18 @@ impl Factory for Checks {
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(Check { stop: Arc::clone(&self.stop) })
+        Box::new(Check { courtesy: Courtesy::new(BREAK_ROWS), stop: Arc::clone(&self.stop) })
     }
 }
 
 struct Check {
+    courtesy: Courtesy,
     stop: Arc<AtomicBool>,
 }
 
 impl CompactionFilter for Check {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
+        self.courtesy.step();
         if self.stop.load(Ordering::Relaxed) {
             let stopped = std::io::Error::new(std::io::ErrorKind::Interrupted, "closing");
             return Err(lsm_tree::Error::Io(stopped));

@@ -17,10 +17,13 @@ use super::error::IndexError;
 use super::memtable::Memtable;
 use super::shared::{Shared, lock};
 use super::sound;
+use crate::courtesy::Courtesy;
 
 /// From so many unsorted runs on, nothing is flushed. The tree writes their number as one byte
 /// without looking: with 256 of them, the next start would find none.
 const UNSORTED_RUNS_MAX: usize = 128;
+/// Rows written between two breaks.
+pub(super) const BREAK_ROWS: u32 = 64;
 
 impl Shared {
     /// Makes everything written before durable.
@@ -78,6 +81,8 @@ impl Shared {
                     Box::new(MvccStream::new(Merger::new(sources)))
                 }
             };
+        let mut courtesy = Courtesy::new(BREAK_ROWS);
+        let newest = newest.inspect(|_| courtesy.step());
         if let Some((tables, _)) = self.tree.flush_to_tables(newest)? {
             self.tree.register_tables(&tables, None, None, &[], SeqNo::MAX)?;
         }
