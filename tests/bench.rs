@@ -115,7 +115,7 @@ fn the_rows_of_the_store_alone_are_printed_and_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("new");
     let data = data.to_str().unwrap();
-    let rows = "direct,group50,paced100k,pages,disk,reopen,soak";
+    let rows = "direct,group50,paced100k,large,pages,disk,reopen,soak";
     let args = ["bench", "--engine", "--seconds", "1", "--members", "1000", "--fill", "20000"];
     let args = [&args[..], &["--json", "--rows", rows, "--data", data]].concat();
     let printed = seqline(&args).ok().json_lines();
@@ -126,7 +126,7 @@ fn the_rows_of_the_store_alone_are_printed_and_leave_nothing_behind() {
     for row in &printed {
         assert!(row.get("errors").is_none_or(|errors| errors == 0), "{row}");
     }
-    assert!(number(&printed[6], "stored_sends") >= number(&printed[6], "acknowledged_sends"));
+    assert!(number(&printed[7], "stored_sends") >= number(&printed[7], "acknowledged_sends"));
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "nothing is left");
 
     let taken = seqline(&["bench", "--engine", "--data", dir.path().to_str().unwrap()]);

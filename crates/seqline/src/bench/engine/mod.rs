@@ -46,6 +46,8 @@ pub enum Row {
     Paced100k,
     /// Latency at 1,000,000 deliveries a second.
     Paced1m,
+    /// Latency of direct sends beside ten sends a second to groups of 100,000.
+    Large,
     /// Pages of 100, from memory and from the disk.
     Pages,
     /// Processor time of a delivery with few and with --fill entries stored.
@@ -153,6 +155,7 @@ impl<'a> Engine<'a> {
             Row::Group500 => self.rate(&name, groups(500)),
             Row::Paced100k => self.paced(&name, 100_000),
             Row::Paced1m => self.paced(&name, 1_000_000),
+            Row::Large => self.large(&name),
             Row::Pages => self.pages(&name),
             Row::Cost => self.cost(&name),
             Row::Disk => self.disk(&name),

@@ -17,6 +17,10 @@ const OWN_TIME: Duration = Duration::from_millis(200);
 /// Members of the groups of all rows that do not say otherwise.
 pub const GROUP_MEMBERS: usize = 50;
 
+/// Members of a large group, and how many messages a second it gets.
+const LARGE_MEMBERS: usize = 100_000;
+const LARGE_PER_SECOND: u64 = 10;
+
 /// The groups of those rows.
 pub fn fifties() -> Shape {
     Shape::Groups { count: GROUPS, size: GROUP_MEMBERS }
@@ -85,6 +89,37 @@ impl Engine<'_> {
             .number("deliveries_per_second", reached as f64 / found.time.as_secs_f64())
             .latencies(&found)
             .number("cpu_ns_per_delivery", cost_nanos(&found, &traffic)))
+    }
+
+    /// Direct sends as fast as they go, beside large groups' sends at a pace.
+    pub fn large(&self, row: &str) -> Result<Found, Problem> {
+        let size = LARGE_MEMBERS.min(self.settings.members);
+        let (mut direct, mut large) =
+            (self.traffic(Shape::Pairs)?, self.traffic(Shape::Groups { count: 1, size })?);
+        let dir = self.place.store_dir(row);
+        let store = open(&dir)?;
+        let until = Until::Time(self.warm_up(), self.settings.time);
+        let inside = self.runtime.handle();
+        let (direct, large) = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                let _inside = inside.enter();
+                send(&*store, &mut large, Pace::Open(LARGE_PER_SECOND), until)
+            });
+            let direct = send(&*store, &mut direct, self.closed(), until);
+            (direct, beside.join().expect("a sender does not panic"))
+        });
+        close(store, &self.runtime)?;
+        std::fs::remove_dir_all(&dir)?;
+        let rate = |outcome: &Outcome| outcome.done as f64 / outcome.time.as_secs_f64();
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        Ok(Found::new(row)
+            .count("large_members", size as u64)
+            .number("large_sends_per_second", rate(&large))
+            .number("large_p50_ms", millis(large.latencies.quantile(0.5)))
+            .number("large_p99_ms", millis(large.latencies.quantile(0.99)))
+            .count("large_errors", large.errors)
+            .number("direct_sends_per_second", rate(&direct))
+            .latencies(&direct))
     }
 
     /// What a delivery costs with few and with many entries stored, and its bytes on disk.
