@@ -26,6 +26,19 @@ pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<(), Stop
     read_tails(call, &missing).await
 }
 
+/// As [`know_tails`], and asks the hints about those in memory too: another instance may have
+/// raised them since, and a position that is taken costs two round trips.
+pub(crate) async fn renew_tails(call: &Call, mut members: Vec<Text>) -> Result<(), Stop> {
+    let shared = &call.shared;
+    members.sort_unstable();
+    members.dedup();
+    let mut missing = take_hints(call, members).await;
+    let now = shared.uptime.now();
+    missing.retain(|member| shared.tails.inbox(member.as_str(), now).is_none());
+    shared.counts.hint_misses(missing.len());
+    read_tails(call, &missing).await
+}
+
 /// Takes over what other instances knew; those of whom nothing is known remain.
 async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
     let shared = &call.shared;

@@ -60,7 +60,7 @@ async fn attempt(
     let everybody: Vec<Text> =
         sends.iter().flat_map(|send| send.draft.sent.recipients.iter().cloned()).collect();
     // The tails of the inboxes are found out beside; too low is fine, and failing to is not yet.
-    let tails = lookup::know_tails(call, &everybody);
+    let tails = lookup::renew_tails(call, everybody);
     let (_, placed) = futures_util::future::join(tails, place::all(call, id, sends)).await;
     // What is stored goes out even if something else could not be.
     let own: BTreeMap<u64, _> = sends

@@ -1,13 +1,14 @@
 //! Round trips before the acknowledgement, counted: every command takes ten milliseconds of
 //! virtual time, so the time of a send is what stood one after the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use seqline_core::fanout::Outgoing;
 use seqline_core::store::Store as _;
 use tokio::time::Instant;
 
-use super::scenes::{Scene, direct, group, run};
+use super::scenes::{Scene, Shared, direct, group, run};
 use crate::db::simulated::{Simulated, Steady};
 use crate::options::Options;
 use crate::store::MongoStore;
@@ -76,5 +77,22 @@ fn another_instance_that_sends_next_takes_one_more_until_the_mark_is_there() {
         tokio::time::sleep(2 * options.mark_interval).await;
         let third = scene.open(2, options).await;
         assert_eq!(round_trips(&third, direct(3, "a", "b")).await, 3);
+    });
+}
+
+#[test]
+fn instances_that_share_hints_do_not_take_each_others_positions() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Steady(ONE)));
+        let hints = Arc::new(Shared::default());
+        let one = scene.open_beside(0, Options::default(), hints.clone()).await;
+        let other = scene.open_beside(1, Options::default(), hints).await;
+        let members: Vec<String> = (0..50).map(|n| format!("member {n}")).collect();
+        one.append(group(1, "red", &members)).await.unwrap();
+        other.append(group(2, "blue", &members)).await.unwrap();
+        for id in 1..5 {
+            assert_eq!(round_trips(&one, group(10 * id, "red", &members)).await, 2);
+            assert_eq!(round_trips(&other, group(10 * id + 1, "blue", &members)).await, 2);
+        }
     });
 }

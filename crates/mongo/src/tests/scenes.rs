@@ -1,18 +1,21 @@
 //! Small scenes: one or two instances in weather that a test chooses, in virtual time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use seqline_core::clock::{CountingEntropy, ManualClock, UnixMillis};
 use seqline_core::fanout::{Members, Outgoing};
-use seqline_core::id::{ConversationId, GroupId, IdempotencyKey, MemberId, MessageId, TimelineId};
+use seqline_core::id::{
+    ConversationId, Epoch, GroupId, IdempotencyKey, MemberId, MessageId, Text, TimelineId,
+};
 use seqline_core::message::Body;
 use seqline_core::page::{Direction, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 
 use crate::db::simulated::Simulated;
-use crate::hints::{Hints, Nothing};
+use crate::hints::{Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
 use crate::store::MongoStore;
@@ -24,6 +27,22 @@ struct Virtual(tokio::time::Instant);
 impl Uptime for Virtual {
     fn now(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+/// Hints that all instances share, as Redis keeps them, without delay or loss.
+#[derive(Default)]
+pub struct Shared(Mutex<HashMap<Text, Hint>>);
+
+impl Hints for Shared {
+    fn tails(&self, _: Epoch, members: Vec<Text>) -> HintFuture {
+        let shared = self.0.lock().unwrap();
+        let hints = members.iter().map(|member| shared.get(member).copied()).collect();
+        Box::pin(std::future::ready(hints))
+    }
+
+    fn put(&self, _: Epoch, tails: Vec<(Text, Hint)>) {
+        self.0.lock().unwrap().extend(tails);
     }
 }
 
