@@ -9,6 +9,7 @@
 //!   ever guessed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -21,7 +22,7 @@ use crate::call::{Call, Stop};
 use crate::db::{Collection, Fields, Order, Outcome, Query};
 use crate::documents::{self, Sent, inbox_document};
 use crate::hints::Hint;
-use crate::lookup::{self, COMMAND_MAX, PARALLEL};
+use crate::lookup::{self, COMMAND_MAX, PARALLEL, Tail};
 use crate::names;
 use crate::stem::inbox_id;
 
@@ -47,6 +48,8 @@ struct Inbox {
     look: bool,
     /// Its tail must be read from the database, whatever memory says.
     fresh: bool,
+    /// Its tail as it was read last, and when: memory may have lost it since.
+    read: Option<(u64, Duration)>,
 }
 
 /// A fan-out under way.
@@ -86,7 +89,13 @@ fn inboxes(entries: &[Entry<'_>]) -> Vec<Inbox> {
         for member in &entry.sent.recipients {
             let place = *places.entry(member).or_insert_with(|| {
                 let queue = VecDeque::new();
-                found.push(Inbox { member: member.clone(), queue, look: false, fresh: false });
+                found.push(Inbox {
+                    member: member.clone(),
+                    queue,
+                    look: false,
+                    fresh: false,
+                    read: None,
+                });
                 found.len() - 1
             });
             found[place].queue.push_back(index);
@@ -104,7 +113,7 @@ impl Delivery<'_> {
                 self.call.pause(round - 2).await;
             }
             let (looked, tails) = futures_util::future::join(self.look(), self.know()).await;
-            tails?;
+            self.take_tails(tails?);
             self.take_found(&looked?);
             if self.inboxes.iter().all(|inbox| inbox.queue.is_empty()) {
                 return Ok(());
@@ -150,14 +159,23 @@ impl Delivery<'_> {
     }
 
     /// Makes the tails known of the inboxes that still need something.
-    async fn know(&self) -> Result<(), Stop> {
+    async fn know(&self) -> Result<Vec<Tail>, Stop> {
         let waiting = self.inboxes.iter().filter(|inbox| !inbox.queue.is_empty());
         let (fresh, other): (Vec<&Inbox>, Vec<&Inbox>) = waiting.partition(|inbox| inbox.fresh);
         let names = |inboxes: Vec<&Inbox>| -> Vec<Text> {
             inboxes.into_iter().map(|inbox| inbox.member.clone()).collect()
         };
-        lookup::read_tails(self.call, &names(fresh)).await?;
-        lookup::know_tails(self.call, &names(other)).await
+        let mut tails = lookup::read_tails(self.call, &names(fresh)).await?;
+        tails.extend(lookup::know_tails(self.call, &names(other)).await?);
+        Ok(tails)
+    }
+
+    fn take_tails(&mut self, tails: Vec<Tail>) {
+        let read: HashMap<Text, (u64, Duration)> =
+            tails.into_iter().map(|tail| (tail.member, (tail.seq, tail.known))).collect();
+        for inbox in &mut self.inboxes {
+            inbox.read = read.get(&inbox.member).copied().or(inbox.read);
+        }
     }
 
     /// Drops from the queues what is there.
@@ -182,8 +200,10 @@ impl Delivery<'_> {
 
     /// One command per inbox with all it lacks, or one document per inbox and command.
     async fn insert(&mut self) -> Result<(), Stop> {
-        let waiting: Vec<usize> =
-            (0..self.inboxes.len()).filter(|at| !self.inboxes[*at].queue.is_empty()).collect();
+        let (waiting, unknown): (Vec<usize>, Vec<usize>) = (0..self.inboxes.len())
+            .filter(|at| !self.inboxes[*at].queue.is_empty())
+            .partition(|at| self.tail(&self.inboxes[*at]).is_some());
+        unknown.into_iter().for_each(|at| self.inboxes[at].fresh = true);
         let chains = waiting.len() <= CHAINS_MAX
             && waiting.iter().any(|at| self.inboxes[*at].queue.len() > 1);
         let commands = if chains { self.chains(&waiting) } else { self.rounds(&waiting) };
@@ -212,22 +232,21 @@ impl Delivery<'_> {
     fn chains(&self, waiting: &[usize]) -> Vec<Vec<Place>> {
         let chain = |at: &usize| {
             let inbox = &self.inboxes[*at];
-            let tail = self.tail(inbox);
+            let tail = self.tail(inbox)?;
             let mut bytes = 0;
             let all = inbox.queue.iter().zip(1..).map(|(index, step)| Place {
                 inbox: *at,
                 entry: *index,
                 seq: tail + step,
             });
-            all.take_while(|place| {
+            let some = all.take_while(|place| {
                 let first = bytes == 0;
                 bytes += self.bytes(place.entry);
                 first || bytes <= COMMAND_BYTES_MAX
-            })
-            .take(COMMAND_MAX)
-            .collect()
+            });
+            Some(some.take(COMMAND_MAX).collect())
         };
-        waiting.iter().map(chain).collect()
+        waiting.iter().filter_map(chain).collect()
     }
 
     /// The next entry of each inbox, many in one command.
@@ -236,10 +255,10 @@ impl Delivery<'_> {
         let mut bytes = usize::MAX;
         for at in waiting {
             let inbox = &self.inboxes[*at];
-            let Some(entry) = inbox.queue.front().copied() else {
+            let (Some(entry), Some(tail)) = (inbox.queue.front().copied(), self.tail(inbox)) else {
                 continue;
             };
-            let place = Place { inbox: *at, entry, seq: self.tail(inbox) + 1 };
+            let place = Place { inbox: *at, entry, seq: tail + 1 };
             bytes = bytes.saturating_add(self.bytes(entry));
             match commands.last_mut() {
                 Some(command) if command.len() < COMMAND_MAX && bytes <= COMMAND_BYTES_MAX => {
@@ -254,10 +273,13 @@ impl Delivery<'_> {
         commands
     }
 
-    /// A tail that memory has lost since is taken as 0: too low, which costs a round.
-    fn tail(&self, inbox: &Inbox) -> u64 {
+    /// The newest position that is known of an inbox and was not known too long ago. Nothing
+    /// stands in for it: an entry that old may be deleted, and its number free to be used again.
+    fn tail(&self, inbox: &Inbox) -> Option<u64> {
         let shared = &self.call.shared;
-        shared.tails.inbox(inbox.member.as_str(), shared.uptime.now()).unwrap_or(0)
+        let (now, age_max) = (shared.uptime.now(), shared.options.hint_time);
+        let read = inbox.read.filter(|(_, known)| now.saturating_sub(*known) < age_max);
+        read.map(|(seq, _)| seq).max(shared.tails.inbox(inbox.member.as_str(), now))
     }
 
     fn bytes(&self, entry: usize) -> usize {
@@ -269,12 +291,7 @@ impl Delivery<'_> {
         inbox_document(member, place.seq, self.id, self.entries[place.entry].sent)
     }
 
-    fn take_over(
-        &mut self,
-        places: &[Place],
-        outcomes: Option<Vec<Outcome>>,
-        known: std::time::Duration,
-    ) {
+    fn take_over(&mut self, places: &[Place], outcomes: Option<Vec<Outcome>>, known: Duration) {
         let outcomes = outcomes.unwrap_or_default();
         let mut taken = 0;
         for (place, outcome) in places.iter().zip(outcomes.into_iter().map(Some).chain(
@@ -286,6 +303,7 @@ impl Delivery<'_> {
             if outcome == Some(Outcome::Stored) {
                 inbox.queue.pop_front();
                 inbox.fresh = false;
+                inbox.read = Some((place.seq, known));
                 self.call.shared.tails.know_inbox(inbox.member.as_str(), place.seq, known);
                 if sent.recipients.last() == Some(&inbox.member) {
                     self.places[place.entry] = place.seq;

@@ -1,5 +1,8 @@
 //! Finding out the tails of inboxes: from memory, from hints, from the database, in this order.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use seqline_core::id::Text;
@@ -12,14 +15,24 @@ pub(crate) const COMMAND_MAX: usize = 1_000;
 /// Most commands of one operation at the same time.
 pub(crate) const PARALLEL: usize = 8;
 
+/// A tail that was read from the database: memory may not have room for it.
+pub(crate) struct Tail {
+    pub member: Text,
+    /// 0 if there is no entry.
+    pub seq: u64,
+    /// At this moment of the uptime, or later.
+    pub known: Duration,
+}
+
 /// Makes this instance know the tails of `members`, as far as it does not. A tail may be too low.
-pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<(), Stop> {
+/// Returns those that were read.
+pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<Vec<Tail>, Stop> {
     let shared = &call.shared;
     let now = shared.uptime.now();
     let known = |member: &Text| shared.tails.inbox(member.as_str(), now).is_some();
     let missing: Vec<Text> = members.iter().filter(|member| !known(member)).cloned().collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let missing = take_hints(call, missing).await;
     shared.counts.hint_misses(missing.len());
@@ -36,7 +49,7 @@ pub(crate) async fn renew_tails(call: &Call, mut members: Vec<Text>) -> Result<(
     let now = shared.uptime.now();
     missing.retain(|member| shared.tails.inbox(member.as_str(), now).is_none());
     shared.counts.hint_misses(missing.len());
-    read_tails(call, &missing).await
+    read_tails(call, &missing).await.map(drop)
 }
 
 /// Takes over what other instances knew; those of whom nothing is known remain.
@@ -47,8 +60,7 @@ async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
     let mut missing = Vec::new();
     for (member, hint) in members.into_iter().zip(hints.into_iter().chain(std::iter::repeat(None)))
     {
-        let age =
-            hint.map(|hint| std::time::Duration::from_millis(wall.0.saturating_sub(hint.at.0)));
+        let age = hint.map(|hint| Duration::from_millis(wall.0.saturating_sub(hint.at.0)));
         match (hint, age) {
             (Some(hint), Some(age)) if age < shared.options.hint_time => {
                 let known = now.saturating_sub(age);
@@ -61,23 +73,26 @@ async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
 }
 
 /// Reads the tails of `members` from the database.
-pub(crate) async fn read_tails(call: &Call, members: &[Text]) -> Result<(), Stop> {
+pub(crate) async fn read_tails(call: &Call, members: &[Text]) -> Result<Vec<Tail>, Stop> {
     let shared = &call.shared;
     let commands: Vec<Vec<Text>> = members.chunks(COMMAND_MAX).map(<[Text]>::to_vec).collect();
     let reads = commands.into_iter().map(|members| async move {
         let known = shared.uptime.now();
         let ids = members.iter().map(|member| member.as_str().to_owned()).collect();
         let found = call.tails(Collection::Inboxes, ids).await?;
-        // An inbox without an entry has the tail 0; one with entries overwrites it.
-        members.iter().for_each(|member| shared.tails.know_inbox(member.as_str(), 0, known));
-        for (member, seq) in found {
-            shared.tails.know_inbox(&member, seq, known);
-        }
-        Ok(())
+        let found: HashMap<String, u64> = found.into_iter().collect();
+        let tails = members.into_iter().map(|member| {
+            // An inbox without an entry has the tail 0.
+            let seq = found.get(member.as_str()).copied().unwrap_or(0);
+            shared.tails.know_inbox(member.as_str(), seq, known);
+            Tail { member, seq, known }
+        });
+        Ok(tails.collect::<Vec<_>>())
     });
     let mut reads = stream::iter(reads).buffer_unordered(PARALLEL);
+    let mut tails = Vec::with_capacity(members.len());
     while let Some(read) = reads.next().await {
-        read?;
+        tails.extend(read?);
     }
-    Ok(())
+    Ok(tails)
 }

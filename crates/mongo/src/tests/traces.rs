@@ -201,6 +201,30 @@ fn a_tail_is_told_with_the_time_when_it_was_known() {
 }
 
 #[test]
+fn a_tail_that_memory_has_no_room_for_is_not_that_of_an_empty_inbox() {
+    // A tail that was forgotten between its reading and the insert was taken for 0: where the first
+    // entries are deleted, their numbers were given again.
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let forgetful = Options {
+            tails_max: 0,
+            mark_interval: Duration::from_millis(10),
+            ..Options::default()
+        };
+        let store = scene.open(0, forgetful.clone()).await;
+        for id in 1..=3 {
+            store.append(direct(id, "a", "b")).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        store.trim(inbox("b"), Seq::new(2)).await.unwrap();
+        scene.clock.advance(2 * u64::try_from(forgetful.grace.as_millis()).unwrap());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(scene.db.all(Collection::Inboxes).len(), 4, "two of b's three are deleted");
+        assert_eq!(store.append(direct(4, "a", "b")).await.unwrap().receiver_seq, Seq::new(4));
+    });
+}
+
+#[test]
 fn a_key_that_came_free_by_deletion_stores_a_message_that_all_receive() {
     run(async {
         let scene = Scene::new(Simulated::new(Calm));
