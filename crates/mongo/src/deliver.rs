@@ -9,6 +9,7 @@
 //!   ever guessed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -198,10 +199,19 @@ impl Delivery<'_> {
         }
     }
 
-    /// One command per inbox with all it lacks, or one document per inbox and command.
+    /// One command per inbox with all it lacks, or one document per inbox and command; for those
+    /// inboxes to which no other send on this instance adds at the moment.
     async fn insert(&mut self) -> Result<(), Stop> {
-        let (waiting, unknown): (Vec<usize>, Vec<usize>) = (0..self.inboxes.len())
-            .filter(|at| !self.inboxes[*at].queue.is_empty())
+        let shared = Arc::clone(&self.call.shared);
+        let waiting: Vec<usize> =
+            (0..self.inboxes.len()).filter(|at| !self.inboxes[*at].queue.is_empty()).collect();
+        let members: Vec<&Text> = waiting.iter().map(|at| &self.inboxes[*at].member).collect();
+        // Until the outcome is known; the tails are looked up only now.
+        let taken = shared.turns.take(&members).await;
+        let (waiting, unknown): (Vec<usize>, Vec<usize>) = taken
+            .places
+            .iter()
+            .map(|place| waiting[*place])
             .partition(|at| self.tail(&self.inboxes[*at]).is_some());
         unknown.into_iter().for_each(|at| self.inboxes[at].fresh = true);
         let chains = waiting.len() <= CHAINS_MAX

@@ -38,6 +38,7 @@ mod tails;
 #[cfg(test)]
 mod tests;
 mod trim;
+mod turns;
 pub mod uptime;
 mod walk;
 mod watched;

@@ -15,6 +15,7 @@ use crate::marks::Marks;
 use crate::options::Options;
 use crate::queue::Lanes;
 use crate::tails::Tails;
+use crate::turns::Turns;
 use crate::uptime::Uptime;
 use crate::watched::Watched;
 
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub tails: Tails,
     pub marks: Marks,
     pub lanes: Lanes,
+    pub turns: Turns,
     pub watchers: Watchers,
     pub watched: Watched,
     pub life: Arc<Life>,
@@ -71,6 +73,7 @@ impl Shared {
             tails: Tails::new(options.tails_max, options.hint_time),
             marks: Marks::default(),
             lanes: Lanes::new(&options),
+            turns: Turns::default(),
             watchers: Watchers::new(),
             watched: Watched::default(),
             life: Arc::default(),
