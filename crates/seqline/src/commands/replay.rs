@@ -16,6 +16,7 @@ The file has one JSON object a line: {"from": …, "group": …, "to": …?, …
 Each line is sent to all who speak in its group, and as a direct message if it has "to".
 Afterwards every inbox is read from its start: it must hold exactly what it should, numbered
 1, 2, 3 …, each conversation's messages in their order, byte for byte; so must every history.
+It needs about 200 bytes of memory for each line, and has no limit of its own: --limit bounds it.
 
 Examples:
   seqline replay chat.jsonl.zst
