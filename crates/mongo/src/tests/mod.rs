@@ -1,6 +1,7 @@
 //! Tests of the whole store on a simulated database.
 
 mod contract;
+mod costs;
 mod instances;
 mod line;
 mod round_trips;
