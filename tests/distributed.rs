@@ -1,12 +1,18 @@
 //! The distributed store through the real program: servers on one MongoDB, with and without Redis.
 
+mod away;
 mod together;
+
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::mongo::Mongo;
 use crate::support::redis::Redis;
 use crate::support::{Server, http};
+
+/// What every wait may take, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The settings of a server on `mongo`, and with `redis` beside it if there is one.
 fn settings(mongo: &Mongo, redis: Option<&Redis>) -> Vec<(&'static str, String)> {
@@ -46,4 +52,15 @@ fn texts(server: &Server, member: &str) -> Vec<String> {
     };
     let entries = page["entrySet"].as_array().unwrap().iter().map(message);
     entries.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Looks again and again until it holds.
+#[track_caller]
+fn until(mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "it never held");
+        // Only the pace of looking.
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

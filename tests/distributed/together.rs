@@ -1,7 +1,6 @@
 //! What one server takes, every other has: with Redis, without it, and when it is lost.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use seqline_core::id::{MemberId, TimelineId};
 use seqline_core::page::{Direction, Page, Read};
@@ -14,13 +13,10 @@ use seqline_server::open_store::{self, Opened};
 use seqline_server::system::{SystemClock, SystemEntropy};
 use tokio::runtime::Handle;
 
-use super::{send, settings, start, texts};
+use super::{PATIENCE, send, settings, start, texts, until};
 use crate::support::mongo::Mongo;
 use crate::support::redis::Redis;
 use crate::support::{Server, http};
-
-/// What every wait may take, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn what_is_sent_through_one_server_is_read_through_another_in_one_order() {
@@ -148,14 +144,4 @@ fn a_notice_through_redis_wakes_before_anybody_looks() {
         tokio::time::timeout(PATIENCE, watch.grown()).await.expect("it is woken");
         opened.store.close().await.unwrap();
     });
-}
-
-#[track_caller]
-fn until(holds: impl Fn() -> bool) {
-    let begin = std::time::Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "it never held");
-        // Only the pace of looking.
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

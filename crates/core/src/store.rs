@@ -113,6 +113,9 @@ pub struct CheckSummary {
 pub struct Status {
     /// Why sends are refused; `None` while they are taken. Only a restart changes it back.
     pub refuses_sends: Option<String>,
+    /// What the store needs and does not reach at present; `None` while all is well. It changes
+    /// back by itself.
+    pub unreachable: Option<String>,
     /// Sends that wait for the disk.
     pub queued_sends: usize,
     /// Bytes of those sends.

@@ -199,7 +199,7 @@ impl Store for EmbeddedStore {
             .shared
             .engine()
             .map_or(0, |engine| engine.segments.disk_bytes() + engine.index.disk_bytes());
-        Status { refuses_sends, queued_sends, queued_bytes, stored_bytes }
+        Status { refuses_sends, unreachable: None, queued_sends, queued_bytes, stored_bytes }
     }
 
     fn close(&self) -> StoreFuture<()> {

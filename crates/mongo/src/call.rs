@@ -10,6 +10,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, RawDocumentBuf};
 use seqline_core::error::Error;
 
+use crate::counts::Operation;
 use crate::db::{Collection, NoReply, Order, Outcome, Query, Update};
 use crate::shared::Shared;
 
@@ -54,14 +55,15 @@ impl Stop {
 /// One operation.
 pub(crate) struct Call {
     pub shared: Arc<Shared>,
+    operation: Operation,
     until: Duration,
 }
 
 impl Call {
     /// An operation that begins now.
-    pub fn new(shared: &Arc<Shared>) -> Call {
+    pub fn new(shared: &Arc<Shared>, operation: Operation) -> Call {
         let until = shared.uptime.now() + shared.options.operation_time;
-        Call { shared: Arc::clone(shared), until }
+        Call { shared: Arc::clone(shared), operation, until }
     }
 
     /// The time the next command has; `failed` is what went wrong before.
@@ -96,7 +98,6 @@ impl Call {
                 Ok(value) => return Ok(value),
                 Err(error) => failed = error.to_string(),
             }
-            self.shared.counts.no_reply();
             self.pause(round).await;
         }
         Err(Stop::Late(failed))
@@ -108,11 +109,20 @@ impl Call {
         within: Duration,
         reply: impl Future<Output = Result<T, NoReply>>,
     ) -> Result<T, NoReply> {
-        self.shared.counts.command();
-        match tokio::time::timeout(within + Duration::from_millis(250), reply).await {
-            Ok(answer) => answer,
-            Err(_) => Err(NoReply("it took too long".to_owned())),
+        let shared = &self.shared;
+        let began = shared.uptime.now();
+        let reply = tokio::time::timeout(within + Duration::from_millis(250), reply).await;
+        let reply = reply.unwrap_or_else(|_| Err(NoReply("it took too long".to_owned())));
+        let now = shared.uptime.now();
+        shared.counts.command(self.operation, now.saturating_sub(began));
+        match &reply {
+            Ok(_) => shared.reach.answered(now),
+            Err(silence) => {
+                shared.counts.no_reply();
+                shared.reach.silent(began, silence);
+            }
         }
+        reply
     }
 
     /// What `query` finds.
@@ -152,7 +162,6 @@ impl Call {
         match self.answer(within, reply).await {
             Ok(outcomes) => Ok(Some(outcomes)),
             Err(error) => {
-                self.shared.counts.no_reply();
                 tracing::debug!(%error, "an insert had no reply");
                 Ok(None)
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::db::Update;
 use crate::documents;
 use crate::shared::Shared;
@@ -15,7 +16,7 @@ const LEASE: &str = "lease:care";
 /// Marks what was delivered, until the store closes.
 pub(crate) async fn mark(shared: Arc<Shared>) {
     while goes_on(&shared, shared.options.mark_interval).await {
-        if let Err(stop) = marks::flush(&Call::new(&shared)).await {
+        if let Err(stop) = marks::flush(&Call::new(&shared, Operation::Mark)).await {
             tracing::debug!(%stop, "marks were lost");
         }
     }
@@ -49,7 +50,7 @@ pub(crate) async fn goes_on(shared: &Shared, time: Duration) -> bool {
 
 /// One round of care; where the next purge goes on.
 async fn once(shared: &Arc<Shared>, floors: String) -> Result<String, Stop> {
-    let call = Call::new(shared);
+    let call = Call::new(shared, Operation::Care);
     epoch::verify(&call).await?;
     let now = shared.clock.now();
     let time = 4 * shared.options.care_interval + shared.options.operation_time;
@@ -68,5 +69,5 @@ async fn once(shared: &Arc<Shared>, floors: String) -> Result<String, Stop> {
         return Ok(floors);
     }
     resume::all(&call, shared.options.resume_after).await?;
-    purge::some(&Call::new(shared), floors).await
+    purge::some(&Call::new(shared, Operation::Care), floors).await
 }

@@ -12,6 +12,7 @@ use seqline_core::store::{CheckEvent, CheckSummary};
 
 use crate::bounds::FLOOR;
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::db::{Collection, Fields, Query};
 use crate::documents::{self, Head};
 use crate::heads;
@@ -49,7 +50,7 @@ pub(crate) async fn all(
         check.timeline = String::new();
         let mut after = (String::new(), 0);
         loop {
-            let call = Call::new(shared);
+            let call = Call::new(shared, Operation::Check);
             let found = call.find(Query::Scan { of, after: after.clone(), limit: PAGE }).await?;
             let Some(last) = found.last() else {
                 break;

@@ -1,49 +1,58 @@
-//! What the store counts, for whoever watches over it: commands, retries, help, misses.
+//! What the store counts, for whoever watches over it: commands, lost races, help, tails.
 
-use metrics::{Counter, counter, describe_counter};
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+
+/// What commands are sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Send,
+    Read,
+    Trim,
+    /// Looking at timelines that somebody waits for.
+    Look,
+    /// Writing down what everybody has.
+    Mark,
+    /// Resuming, deleting, watching the epoch.
+    Care,
+    Check,
+}
+
+const OPERATIONS: [&str; 7] = ["send", "read", "trim", "look", "mark", "care", "check"];
 
 /// The counters of one store. Without a recorder installed they count nothing.
 pub(crate) struct Counts {
-    commands: Counter,
+    commands: [Counter; OPERATIONS.len()],
+    seconds: Histogram,
     no_replies: Counter,
     taken: Counter,
+    delivered: Counter,
     helped: Counter,
     resumed: Counter,
-    hint_misses: Counter,
+    tails: [Counter; 2],
 }
 
 impl Counts {
     pub fn new() -> Counts {
-        describe_counter!("seqline_mongo_commands_total", "Commands sent to MongoDB.");
-        describe_counter!("seqline_mongo_no_replies_total", "Commands whose outcome was unknown.");
-        describe_counter!(
-            "seqline_mongo_taken_total",
-            "Documents whose number another writer had taken, or that were there already."
-        );
-        describe_counter!(
-            "seqline_mongo_helped_total",
-            "Messages of other sends that were delivered because a send came after them."
-        );
-        describe_counter!(
-            "seqline_mongo_resumed_total",
-            "Messages whose delivery was finished after their own sender had stopped."
-        );
-        describe_counter!(
-            "seqline_mongo_hint_misses_total",
-            "Tails of inboxes that had to be read from MongoDB."
-        );
+        describe();
         Counts {
-            commands: counter!("seqline_mongo_commands_total"),
+            commands: OPERATIONS.map(|it| counter!("seqline_mongo_commands_total", "for" => it)),
+            seconds: histogram!("seqline_mongo_command_seconds"),
             no_replies: counter!("seqline_mongo_no_replies_total"),
             taken: counter!("seqline_mongo_taken_total"),
+            delivered: counter!("seqline_deliveries_total"),
             helped: counter!("seqline_mongo_helped_total"),
             resumed: counter!("seqline_mongo_resumed_total"),
-            hint_misses: counter!("seqline_mongo_hint_misses_total"),
+            tails: ["hint", "database"]
+                .map(|it| counter!("seqline_mongo_tails_total", "from" => it)),
         }
     }
 
-    pub fn command(&self) {
-        self.commands.increment(1);
+    /// A command was sent, and had its reply or none after this time.
+    pub fn command(&self, operation: Operation, time: Duration) {
+        self.commands[operation as usize].increment(1);
+        self.seconds.record(time.as_secs_f64());
     }
 
     pub fn no_reply(&self) {
@@ -54,6 +63,10 @@ impl Counts {
         self.taken.increment(documents as u64);
     }
 
+    pub fn delivered(&self, entries: usize) {
+        self.delivered.increment(entries as u64);
+    }
+
     pub fn helped(&self, messages: usize) {
         self.helped.increment(messages as u64);
     }
@@ -62,7 +75,39 @@ impl Counts {
         self.resumed.increment(messages as u64);
     }
 
-    pub fn hint_misses(&self, tails: usize) {
-        self.hint_misses.increment(tails as u64);
+    /// Tails of inboxes that hints told, and those that only the database could tell.
+    pub fn tails(&self, hints: usize, database: usize) {
+        for (counter, tails) in self.tails.iter().zip([hints, database]) {
+            counter.increment(tails as u64);
+        }
     }
+}
+
+fn describe() {
+    describe_counter!("seqline_mongo_commands_total", "Commands sent to MongoDB, by what for");
+    describe_histogram!(
+        "seqline_mongo_command_seconds",
+        Unit::Seconds,
+        "Time of one command, until its reply or until none is waited for any more"
+    );
+    describe_counter!(
+        "seqline_mongo_no_replies_total",
+        "Commands without a reply, whose outcome had to be looked up"
+    );
+    describe_counter!(
+        "seqline_mongo_taken_total",
+        "Documents that were refused: their number was another writer's, or they were there"
+    );
+    describe_counter!(
+        "seqline_mongo_helped_total",
+        "Messages of other sends that were delivered because a send came after them"
+    );
+    describe_counter!(
+        "seqline_mongo_resumed_total",
+        "Messages whose delivery was finished after their own server had stopped"
+    );
+    describe_counter!(
+        "seqline_mongo_tails_total",
+        "Tails of inboxes that hints told, and those that only the database could tell"
+    );
 }

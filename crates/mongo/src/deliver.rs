@@ -303,7 +303,7 @@ impl Delivery<'_> {
 
     fn take_over(&mut self, places: &[Place], outcomes: Option<Vec<Outcome>>, known: Duration) {
         let outcomes = outcomes.unwrap_or_default();
-        let mut taken = 0;
+        let (mut taken, mut stored) = (0, 0);
         for (place, outcome) in places.iter().zip(outcomes.into_iter().map(Some).chain(
             // No reply: nothing is known of any.
             std::iter::repeat(None),
@@ -311,6 +311,7 @@ impl Delivery<'_> {
             let inbox = &mut self.inboxes[place.inbox];
             let sent = self.entries[place.entry].sent;
             if outcome == Some(Outcome::Stored) {
+                stored += 1;
                 inbox.queue.pop_front();
                 inbox.fresh = false;
                 inbox.read = Some((place.seq, known));
@@ -325,6 +326,7 @@ impl Delivery<'_> {
             }
         }
         self.call.shared.counts.taken(taken);
+        self.call.shared.counts.delivered(stored);
     }
 
     /// Wakes whoever waits for one of these inboxes or the conversation, and lets the other

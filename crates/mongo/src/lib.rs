@@ -26,6 +26,7 @@ mod place;
 mod positions;
 mod purge;
 mod queue;
+mod reach;
 mod read;
 pub mod redis;
 mod resume;

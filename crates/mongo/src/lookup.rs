@@ -34,8 +34,9 @@ pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<Vec<Tail
     if missing.is_empty() {
         return Ok(Vec::new());
     }
+    let unknown = missing.len();
     let missing = take_hints(call, missing).await;
-    shared.counts.hint_misses(missing.len());
+    shared.counts.tails(unknown - missing.len(), missing.len());
     read_tails(call, &missing).await
 }
 
@@ -45,10 +46,12 @@ pub(crate) async fn renew_tails(call: &Call, mut members: Vec<Text>) -> Result<(
     let shared = &call.shared;
     members.sort_unstable();
     members.dedup();
+    let asked = members.len();
     let mut missing = take_hints(call, members).await;
+    let hints = asked - missing.len();
     let now = shared.uptime.now();
     missing.retain(|member| shared.tails.inbox(member.as_str(), now).is_none());
-    shared.counts.hint_misses(missing.len());
+    shared.counts.tails(hints, missing.len());
     read_tails(call, &missing).await.map(drop)
 }
 

@@ -12,6 +12,7 @@ use seqline_core::clock::UnixMillis;
 
 use crate::bounds::FLOOR;
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::db::{Collection, Fields, Query, Update};
 use crate::documents::{self, Head};
 use crate::heads;
@@ -40,7 +41,7 @@ pub(crate) async fn some(call: &Call, after: String) -> Result<String, Stop> {
             (_, Some(conversation)) => (Collection::History, conversation),
             _ => continue,
         };
-        let call = Call::new(&call.shared);
+        let call = Call::new(&call.shared, Operation::Care);
         if below(&call, place.0, place.1, floor).await?
             && let Some(at) = documents::when(document, OPEN)
         {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use seqline_core::clock::UnixMillis;
 
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::db::Query;
 use crate::documents::{self, Head};
 use crate::marks;
@@ -49,7 +50,7 @@ pub(crate) async fn all(call: &Call, age: Duration) -> Result<usize, Stop> {
     }
     let mut result = Ok(found.len());
     for (id, last) in conversations {
-        let call = Call::new(shared);
+        let call = Call::new(shared, Operation::Care);
         if let Err(stop) = finish(&call, &id, last).await {
             tracing::warn!(conversation = id, %stop, "a delivery could not be resumed");
             result = Err(stop);

@@ -13,6 +13,7 @@ use seqline_core::seq::Seq;
 use seqline_core::store::Receipt;
 
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::documents::Head;
 use crate::lookup;
 use crate::place::{self, Open, State};
@@ -23,7 +24,7 @@ use crate::walk;
 
 /// Sends all of `waiting` to the conversation `id` and answers each.
 pub(crate) async fn group(shared: &Arc<Shared>, id: &str, waiting: Vec<Waiting>) {
-    let call = Call::new(shared);
+    let call = Call::new(shared, Operation::Send);
     let (mut sends, mut answers) = (Vec::new(), Vec::new());
     for Waiting { send, draft, answer, running } in waiting {
         sends.push(Open::new(send, draft));

@@ -14,6 +14,7 @@ use crate::life::Life;
 use crate::marks::Marks;
 use crate::options::Options;
 use crate::queue::Lanes;
+use crate::reach::Reach;
 use crate::tails::Tails;
 use crate::turns::Turns;
 use crate::uptime::Uptime;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub watched: Watched,
     pub life: Arc<Life>,
     pub counts: Counts,
+    pub reach: Reach,
     /// Where everything runs that must not end with a caller.
     pub runtime: Handle,
 }
@@ -78,6 +80,7 @@ impl Shared {
             watched: Watched::default(),
             life: Arc::default(),
             counts: Counts::new(),
+            reach: Reach::new(),
             options,
             runtime: Handle::current(),
         }

@@ -10,8 +10,10 @@ use seqline_core::page::{Bounds, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::{CheckEvent, CheckSummary, Receipt, Status, Store, StoreFuture};
 use seqline_core::watch::Watch;
+use tokio::time::timeout;
 
 use crate::call::{Call, Stop};
+use crate::counts::Operation;
 use crate::db::driver::MongoDb;
 use crate::db::{Db, IndexError, NoReply};
 use crate::documents::Draft;
@@ -23,6 +25,9 @@ use crate::{bounds, care, check, epoch, marks, queue, read, resume, trim, watche
 
 /// Most bytes of an entry's document. MongoDB takes 16 MiB, with the command around it.
 const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
+
+/// How long a close waits for its last marks, which nobody needs.
+const MARKS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -108,19 +113,23 @@ impl MongoStore {
     /// `Unavailable` if the database does not answer in time.
     pub async fn resume(&self, age: Duration) -> Result<usize> {
         let _running = self.shared.life.enter()?;
-        let call = Call::new(&self.shared);
+        let call = Call::new(&self.shared, Operation::Care);
         let found = resume::all(&call, age).await.map_err(Stop::unavailable)?;
         marks::flush(&call).await.map_err(Stop::unavailable)?;
         Ok(found)
     }
 
     /// Does `work` while the store is open.
-    fn work<T: Send + 'static, F>(&self, work: impl FnOnce(Call) -> F) -> StoreFuture<T>
+    fn work<T: Send + 'static, F>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(Call) -> F,
+    ) -> StoreFuture<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let running = self.shared.life.enter();
-        let work = work(Call::new(&self.shared));
+        let work = work(Call::new(&self.shared, operation));
         Box::pin(async move {
             let _running = running?;
             work.await
@@ -159,17 +168,20 @@ impl Store for MongoStore {
     }
 
     fn read(&self, read: Read) -> StoreFuture<Page> {
-        self.work(|call| async move { read::page(&call, &read).await })
+        self.work(Operation::Read, |call| async move { read::page(&call, &read).await })
     }
 
     fn bounds(&self, timelines: Vec<TimelineId>) -> StoreFuture<Vec<Bounds>> {
-        self.work(
-            |call| async move { bounds::of(&call, &timelines).await.map_err(Stop::unavailable) },
-        )
+        self.work(Operation::Read, |call| async move {
+            bounds::of(&call, &timelines).await.map_err(Stop::unavailable)
+        })
     }
 
     fn trim(&self, timeline: TimelineId, up_to: Seq) -> StoreFuture<Bounds> {
-        self.work(move |call| async move { trim::trim(&call, &timeline, up_to).await })
+        self.work(
+            Operation::Trim,
+            move |call| async move { trim::trim(&call, &timeline, up_to).await },
+        )
     }
 
     fn watch(&self, timeline: &TimelineId) -> Watch {
@@ -186,6 +198,8 @@ impl Store for MongoStore {
         let (queued_sends, queued_bytes) = self.shared.lanes.waiting();
         Status {
             refuses_sends: self.shared.life.refuses().map(str::to_owned),
+            unreachable: (!self.shared.reach.answers())
+                .then(|| "MongoDB does not answer".to_owned()),
             queued_sends,
             queued_bytes,
             stored_bytes: 0,
@@ -195,9 +209,13 @@ impl Store for MongoStore {
     fn close(&self) -> StoreFuture<()> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            shared.life.close().await;
+            // Sends that a database keeps waiting have no outcome now, and others finish them.
+            if timeout(shared.options.command_time, shared.life.close()).await.is_err() {
+                tracing::warn!("what was under way is broken off: MongoDB took too long");
+            }
             // What stays unmarked is found whole by whoever looks next.
-            let _ = marks::flush(&Call::new(&shared)).await;
+            let marks = Call::new(&shared, Operation::Mark);
+            let _ = timeout(MARKS_WITHIN, marks::flush(&marks)).await;
             shared.life.end("it is closed");
             Ok(())
         })

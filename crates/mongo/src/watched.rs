@@ -14,6 +14,7 @@ use seqline_core::id::TimelineId;
 use crate::bounds::Place;
 use crate::call::{Call, Stop};
 use crate::care;
+use crate::counts::Operation;
 use crate::db::Collection;
 use crate::lookup::COMMAND_MAX;
 use crate::shared::Shared;
@@ -103,7 +104,7 @@ async fn look_at(
 ) -> Result<(), Stop> {
     for some in timelines.chunks(COMMAND_MAX) {
         let ids = some.iter().map(|(_, place)| place.id.clone()).collect();
-        let tails = Call::new(shared).tails(of, ids).await?;
+        let tails = Call::new(shared, Operation::Look).tails(of, ids).await?;
         let tails: HashMap<String, u64> = tails.into_iter().collect();
         for (key, place) in some {
             if shared.watched.found(key, tails.get(&place.id).copied().unwrap_or(0)) {

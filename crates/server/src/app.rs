@@ -8,12 +8,14 @@ use seqline_core::id::IdempotencyKey;
 use seqline_core::page::Page;
 use seqline_core::service::Timelines;
 use seqline_core::store::Receipt;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::convert::{
     GroupHistoryRequest, SendGroupRequest, SendRequest, SingleHistoryRequest, Status, SyncRequest,
 };
+use crate::health::{Health, Part};
 use crate::http::body::Bodies;
 use crate::metrics::{Counters, QUEUE_BYTES, QUEUE_SENDS, STORE_BYTES, Sends};
 use crate::registry::Standing;
@@ -35,6 +37,8 @@ pub struct App {
     pub bodies: Bodies,
     /// How the registration stands; `None` if the settings want none.
     pub registry: Option<Standing>,
+    /// Whether Redis answers; `None` if there is none beside the store.
+    pub redis: Option<watch::Receiver<bool>>,
     counters: Counters,
     /// Cancelled once the server has begun to stop.
     pub stopping: CancellationToken,
@@ -53,6 +57,7 @@ impl App {
             requests,
             bodies,
             registry,
+            redis: None,
             counters: Counters::new(),
             stopping: CancellationToken::new(),
         }
@@ -124,12 +129,30 @@ impl App {
         Ok(page)
     }
 
-    /// Why this instance should get no traffic now; `None` while it should.
-    pub fn not_ready(&self) -> Option<String> {
-        if self.stopping.is_cancelled() {
-            return Some("the server is stopping".to_owned());
+    /// How this instance is, and whether it should get traffic.
+    pub fn health(&self) -> Health {
+        let status = self.timelines.status();
+        let fault = status.refuses_sends.or(status.unreachable);
+        let stopping = || "the server is stopping".to_owned();
+        let reason = self.stopping.is_cancelled().then(stopping).or_else(|| fault.clone());
+        let (name, well) = match self.config.data.store_kind() {
+            StoreKind::Embedded => ("embedded", "the store takes sends"),
+            StoreKind::Mongo => ("mongodb", "MongoDB answers"),
+        };
+        let up = fault.is_none();
+        let text = fault.unwrap_or_else(|| well.to_owned());
+        let mut parts = vec![Part { name, up, needed: true, text }];
+        if let Some(answers) = &self.redis {
+            let up = *answers.borrow();
+            let text = if up { "Redis answers" } else { "Redis does not answer; going on without" };
+            parts.push(Part { name: "redis", up, needed: false, text: text.to_owned() });
         }
-        self.timelines.status().refuses_sends
+        // Without its registration the server answers all the same.
+        if let Some(registry) = &self.registry {
+            let (up, text) = (registry.is_registered(), registry.text());
+            parts.push(Part { name: "etcd", up, needed: false, text });
+        }
+        Health { ready: reason.is_none(), reason, parts }
     }
 
     /// From now on the instance is not ready any more. It still answers what reaches it.

@@ -8,6 +8,7 @@ pub mod config;
 mod connection;
 pub mod convert;
 pub mod grpc;
+pub mod health;
 pub mod http;
 pub mod listener;
 pub mod metrics;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use seqline_core::store::Store;
 use seqline_embedded::{Durability as StoreDurability, EmbeddedStore, OpenError, Options};
+use tokio::sync::watch;
 
 use self::mongo::Beside;
 pub use self::mongo::MongoError;
@@ -28,12 +29,19 @@ pub enum StoreError {
 pub struct Opened {
     /// The store.
     pub store: Arc<dyn Store>,
-    _beside: Option<Beside>,
+    beside: Option<Beside>,
+}
+
+impl Opened {
+    /// Whether Redis answers; `None` if there is none beside the store.
+    pub fn redis(&self) -> Option<watch::Receiver<bool>> {
+        self.beside.as_ref()?.redis()
+    }
 }
 
 impl From<Arc<dyn Store>> for Opened {
     fn from(store: Arc<dyn Store>) -> Opened {
-        Opened { store, _beside: None }
+        Opened { store, beside: None }
     }
 }
 
@@ -47,11 +55,11 @@ pub fn open(data: &Data) -> Result<Opened, StoreError> {
         StoreKind::Embedded => {
             let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
             let store = EmbeddedStore::open(embedded(data), clock, entropy)?;
-            Ok(Opened { store: Arc::new(store), _beside: None })
+            Ok(Opened { store: Arc::new(store), beside: None })
         }
         StoreKind::Mongo => {
             let (store, beside) = mongo::open(data)?;
-            Ok(Opened { store, _beside: Some(beside) })
+            Ok(Opened { store, beside: Some(beside) })
         }
     }
 }

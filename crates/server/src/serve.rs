@@ -94,7 +94,8 @@ fn run(opened: Opened, listeners: Listeners, config: Config) -> Result<Running, 
     let timelines =
         Timelines::new(Arc::clone(&opened.store), clock, entropy, config.limits.domain());
     let metrics = crate::metrics::install();
-    let app = App::new(timelines, Arc::new(config), metrics);
+    let mut app = App::new(timelines, Arc::new(config), metrics);
+    app.redis = opened.redis();
     let registrar = Registrar::new(&app.config, http_addr, grpc_addr, app.registry.clone());
 
     let shutdown = Shutdown::default();

@@ -65,6 +65,7 @@ impl Redis {
         entropy: Arc<dyn Entropy>,
         runtime: Handle,
     ) -> Result<Redis, SettingsError> {
+        super::figures::describe();
         let client =
             Client::open(settings.connection()?).map_err(|e| SettingsError::of_library(&e))?;
         let link = Arc::new(Link::new(client.clone(), settings.deadline));

@@ -12,6 +12,7 @@
 //! Cluster, which spreads keys that are asked for at once.
 
 mod client;
+mod figures;
 mod hint;
 mod link;
 mod listener;

@@ -14,6 +14,9 @@ use super::connection::{REPLY_BYTES_MAX, connect};
 use super::failure::Refusal;
 use super::{Endpoint, Failure};
 
+/// Where a server says how it is.
+const READY: &str = "/readyz";
+
 /// One connection.
 pub struct Http {
     endpoint: Arc<Endpoint>,
@@ -75,7 +78,7 @@ impl Http {
     /// See [`Failure`]: there is no server, or it says neither.
     pub async fn takes_sends(&mut self) -> Result<(bool, String), Failure> {
         let limit = self.endpoint.timeout;
-        let answer = tokio::time::timeout(limit, self.exchange("/readyz", None, None)).await;
+        let answer = tokio::time::timeout(limit, self.exchange(READY, None, None)).await;
         let (status, body) = answer.map_err(|_| Failure::Late(limit))??;
         match status {
             StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
@@ -108,11 +111,13 @@ impl Http {
         body: Option<&Bytes>,
         key: Option<&str>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
+        // Of its health a server also speaks to people, in lines.
+        let accept = if target == READY { "text/plain" } else { "application/json" };
         let mut request = Request::builder()
             .method(if body.is_some() { Method::POST } else { Method::GET })
             .uri(format!("{}{target}", self.endpoint.base_path))
             .header(HOST, &self.endpoint.authority)
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, accept);
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
 
@@ -20,16 +20,20 @@ pub fn router() -> Router<App> {
         .route("/metrics", get(metrics))
 }
 
-async fn ready(State(app): State<App>) -> Response {
-    let (status, mut lines) = match app.not_ready() {
-        None => (StatusCode::OK, "ready".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+async fn ready(State(app): State<App>, headers: HeaderMap) -> Response {
+    let health = app.health();
+    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let wanted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let json = wanted.is_some_and(|accept| accept.contains("application/json"));
+    let mut answer = match serde_json::to_string(&health) {
+        Ok(object) if json => {
+            let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+            (status, headers, object).into_response()
+        }
+        _ => text(status, &health.text()),
     };
-    // It decides nothing: without its registration the server answers all the same.
-    if let Some(registry) = &app.registry {
-        lines = format!("{lines}\n{}", registry.text());
-    }
-    text(status, &lines)
+    answer.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT));
+    answer
 }
 
 async fn metrics(State(app): State<App>) -> Response {

@@ -232,4 +232,32 @@ async fn operators_see_life_readiness_and_numbers() {
     let answer = call(&routes, "GET", "/readyz", &[], "").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.body, b"the server is stopping\n");
+    let json = ("accept", "application/json");
+    let answer = call(&routes, "GET", "/readyz", &[json], "").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let health: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (&health["ready"], &health["reason"]),
+        (&false.into(), &"the server is stopping".into())
+    );
+    assert_eq!(health["parts"][0]["name"], "embedded");
+    assert_eq!(health["parts"][0]["up"], true);
+}
+
+#[tokio::test]
+async fn only_a_part_that_is_needed_makes_a_server_unready() {
+    let (answers, redis) = tokio::sync::watch::channel(true);
+    let mut app = app(|_| {});
+    app.redis = Some(redis);
+    let routes = router(app);
+    for (up, line) in [(true, "Redis answers"), (false, "Redis does not answer")] {
+        answers.send_replace(up);
+        let answer = call(&routes, "GET", "/readyz", &[], "").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.starts_with(&format!("ready\n{line}")), "{text}");
+        let answer = call(&routes, "GET", "/readyz", &[("accept", "application/json")], "").await;
+        let health: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((&health["ready"], &health["parts"][1]["up"]), (&true.into(), &up.into()));
+    }
 }

@@ -10,6 +10,7 @@ use seqline_mongo::redis::{Grown, Listening, Redis, Settings, SettingsError};
 use seqline_mongo::uptime::SystemUptime;
 use seqline_mongo::{MongoStore, OpenError, Options, Ports, WeakWrites};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 
 use crate::config::{Data, WriteConcern};
 use crate::system::{SystemClock, SystemEntropy};
@@ -58,8 +59,15 @@ fn next(error: &OpenError) -> &'static str {
 /// What the store runs on, and what hears of other instances for it. It ends when it is dropped.
 pub(super) struct Beside {
     /// Dropped before the runtime.
-    _listening: Option<Listening>,
+    redis: Option<(Arc<Redis>, Listening)>,
     runtime: Option<Runtime>,
+}
+
+impl Beside {
+    /// Whether Redis answers, if there is one.
+    pub fn redis(&self) -> Option<watch::Receiver<bool>> {
+        self.redis.as_ref().map(|(redis, _)| redis.answers())
+    }
 }
 
 impl Drop for Beside {
@@ -93,8 +101,11 @@ pub(super) fn open(data: &Data) -> Result<(Arc<MongoStore>, Beside), MongoError>
     let database = options.database.clone();
     let store = Arc::new(runtime.block_on(MongoStore::connect(options, ports))?);
     tracing::info!(database, epoch = %store.epoch(), redis = redis.is_some(), "the store is open");
-    let listening = redis.map(|redis| listen(&redis, Arc::downgrade(&store)));
-    Ok((store, Beside { _listening: listening, runtime: Some(runtime) }))
+    let redis = redis.map(|redis| {
+        let listening = listen(&redis, Arc::downgrade(&store));
+        (redis, listening)
+    });
+    Ok((store, Beside { redis, runtime: Some(runtime) }))
 }
 
 /// Wakes who waits for what other instances have made grow.

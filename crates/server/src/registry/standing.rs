@@ -42,6 +42,11 @@ impl Standing {
         }
     }
 
+    /// Whether the record is known to be in etcd.
+    pub fn is_registered(&self) -> bool {
+        self.state() == State::Registered
+    }
+
     /// The record is known to be in etcd. Whether that is news.
     pub(super) fn registered(&self) -> bool {
         self.change(State::Registered) != State::Registered
