@@ -40,6 +40,17 @@ fn replay(name: &str, steps: usize) {
     assert_eq!(outcome.steps, steps);
 }
 
+/// Replays all of it against another server: how many steps, and what was answered otherwise.
+pub fn replay_all(server: &Server) -> (usize, Vec<String>) {
+    let (mut steps, mut failures) = (0, Vec::new());
+    for (name, _) in SCENARIOS {
+        let outcome = Scenario::load(&folder().join(file_name(name))).run(server);
+        steps += outcome.steps;
+        failures.extend(outcome.failures);
+    }
+    (steps, failures)
+}
+
 fn file_name(name: &str) -> String {
     format!("{}.json", name.replace('_', "-"))
 }

@@ -1,6 +1,9 @@
 //! The distributed store through the real program: servers on one MongoDB, with and without Redis.
 
 mod away;
+mod contract;
+mod recordings;
+mod replayed;
 mod together;
 
 use std::time::{Duration, Instant};

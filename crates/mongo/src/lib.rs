@@ -36,6 +36,8 @@ mod shared;
 mod stem;
 pub mod store;
 mod tails;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod trim;

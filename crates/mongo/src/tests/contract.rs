@@ -1,145 +1,21 @@
 //! The contract suite and the model, against one instance and against three at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use seqline_core::clock::{Clock, Entropy};
-use seqline_core::error::Result;
-use seqline_core::fanout::Outgoing;
-use seqline_core::id::TimelineId;
-use seqline_core::page::{Bounds, Page, Read};
-use seqline_core::seq::Seq;
-use seqline_core::store::{CheckEvent, CheckSummary, Receipt, Status, Store, StoreFuture};
-use seqline_core::testing::contract::Subject;
-use seqline_core::watch::Watch;
-use tokio::runtime::Handle;
-
-use super::instances::{self, Party};
-use super::line::Line;
-use crate::db::Db;
-use crate::db::driver::MongoDb;
-use crate::db::simulated::{Calm, Simulated};
-use crate::options::Options;
-use crate::store::MongoStore;
-
-/// Where the database is.
-pub enum Place {
-    Memory(Simulated),
-    Wire(Box<Options>),
-}
-
-impl Place {
-    fn connect(&self) -> Arc<dyn Db> {
-        match self {
-            Place::Memory(db) => Arc::new(db.clone()),
-            Place::Wire(options) => {
-                let db = Handle::current().block_on(MongoDb::connect(options));
-                Arc::new(db.expect("a good address"))
-            }
-        }
-    }
-}
-
-/// A database, and as many instances on it as each open makes.
-pub struct Instances {
-    pub db: Place,
-    pub count: usize,
-    pub lines: Mutex<Vec<Arc<Line>>>,
-}
-
-fn instances(count: usize) -> Instances {
-    Instances { db: Place::Memory(Simulated::new(Calm)), count, lines: Mutex::default() }
-}
-
-impl Subject for Instances {
-    fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<dyn Store> {
-        let party = Arc::new(Party::default());
-        let mut stores = Vec::new();
-        let db = self.db.connect();
-        for _ in 0..self.count {
-            let line = Arc::new(Line::new(Arc::clone(&db)));
-            self.lines.lock().unwrap().push(Arc::clone(&line));
-            let ports = instances::ports(clock.clone(), entropy.clone(), party.clone());
-            let store = Handle::current().block_on(instances::open(line, ports));
-            party.join(&store);
-            stores.push(store);
-        }
-        Arc::new(Spread { stores, turn: AtomicUsize::new(0) })
-    }
-
-    fn crash(&self, store: Arc<dyn Store>) {
-        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
-        lines.iter().for_each(|line| line.cut());
-        drop(store);
-        for line in lines {
-            Handle::current().block_on(line.idle());
-        }
-    }
-}
-
-/// Spreads calls over instances, one after the other.
-struct Spread {
-    stores: Vec<Arc<MongoStore>>,
-    turn: AtomicUsize,
-}
-
-impl Spread {
-    fn next(&self) -> &MongoStore {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        &self.stores[turn % self.stores.len()]
-    }
-}
-
-impl Store for Spread {
-    fn append(&self, send: Outgoing) -> StoreFuture<Receipt> {
-        self.next().append(send)
-    }
-
-    fn read(&self, read: Read) -> StoreFuture<Page> {
-        self.next().read(read)
-    }
-
-    fn bounds(&self, timelines: Vec<TimelineId>) -> StoreFuture<Vec<Bounds>> {
-        self.next().bounds(timelines)
-    }
-
-    fn trim(&self, timeline: TimelineId, up_to: Seq) -> StoreFuture<Bounds> {
-        self.next().trim(timeline, up_to)
-    }
-
-    fn watch(&self, timeline: &TimelineId) -> Watch {
-        self.next().watch(timeline)
-    }
-
-    fn check(&self, report: &mut dyn FnMut(CheckEvent)) -> Result<CheckSummary> {
-        self.next().check(report)
-    }
-
-    fn status(&self) -> Status {
-        let refused = self.stores.iter().map(|store| store.status());
-        refused.max_by_key(|status| status.refuses_sends.is_some()).expect("an instance")
-    }
-
-    fn close(&self) -> StoreFuture<()> {
-        let closes: Vec<_> = self.stores.iter().map(|store| store.close()).collect();
-        Box::pin(async move { futures_util::future::try_join_all(closes).await.map(|_| ()) })
-    }
-}
+use crate::testing::Instances;
 
 mod one {
-    seqline_core::contract_tests!(|| super::instances(1));
+    seqline_core::contract_tests!(|| super::Instances::simulated(1));
 
     #[test]
     fn any_operations_are_answered_as_the_model_does() {
-        seqline_core::testing::model::run(60, || super::instances(1));
+        seqline_core::testing::model::run(60, || super::Instances::simulated(1));
     }
 }
 
 mod three {
-    seqline_core::contract_tests!(|| super::instances(3));
+    seqline_core::contract_tests!(|| super::Instances::simulated(3));
 
     #[test]
     fn any_operations_are_answered_as_the_model_does() {
-        seqline_core::testing::model::run(60, || super::instances(3));
+        seqline_core::testing::model::run(60, || super::Instances::simulated(3));
     }
 }

@@ -2,8 +2,6 @@
 
 mod contract;
 mod costs;
-mod instances;
-mod line;
 mod round_trips;
 mod scenes;
 mod simulation;

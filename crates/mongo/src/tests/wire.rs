@@ -1,18 +1,18 @@
-//! The driver on a real MongoDB, or whatever speaks its wire protocol.
+//! The driver on a real MongoDB, or whatever speaks its wire protocol: all that the suite of the
+//! whole program does in part.
 //!
 //! `SEQLINE_MONGO_URI=mongodb://… cargo test -p seqline-mongo wire -- --ignored` makes databases
 //! called `seqline_test_…` there and leaves them.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mongodb::bson::{Document, doc};
 use seqline_core::testing::contract;
 
-use super::contract::{Instances, Place};
 use crate::db::driver::MongoDb;
 use crate::db::{Db as _, IndexError};
 use crate::options::Options;
+use crate::testing::Instances;
 
 /// A new database of the MongoDB at `SEQLINE_MONGO_URI`.
 fn database() -> Options {
@@ -24,7 +24,7 @@ fn database() -> Options {
 }
 
 fn instances(count: usize) -> Instances {
-    Instances { db: Place::Wire(Box::new(database())), count, lines: Mutex::default() }
+    Instances::on(database(), count)
 }
 
 #[test]
