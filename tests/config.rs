@@ -140,6 +140,8 @@ fn a_mongodb_that_cannot_be_used_is_told_with_the_next_step_and_without_secrets(
         let refused = serve(&[("SEQLINE__DATA__MONGO__SOURCE", wrong)]);
         assert!(refused.contains("mongodb://USER:PASSWORD@HOST"), "{wrong}: {refused}");
     }
+    let refused = serve(&[("SEQLINE__DATA__MONGO__SOURCE", "mongodb+srv://ann:hunter2@db")]);
+    assert!(refused.contains("name the servers themselves"), "{refused}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no store was made");
 }
 

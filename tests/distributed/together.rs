@@ -14,6 +14,7 @@ use seqline_server::system::{SystemClock, SystemEntropy};
 use tokio::runtime::Handle;
 
 use super::{PATIENCE, send, settings, start, texts, until};
+use crate::support::etcd::Certificates;
 use crate::support::mongo::Mongo;
 use crate::support::redis::Redis;
 use crate::support::{Server, http};
@@ -144,4 +145,41 @@ fn a_notice_through_redis_wakes_before_anybody_looks() {
         tokio::time::timeout(PATIENCE, watch.grown()).await.expect("it is woken");
         opened.store.close().await.unwrap();
     });
+}
+
+#[test]
+fn a_user_of_redis_access_control_list_logs_in() {
+    const LIST: &[&str] =
+        &["--user", "ann", "on", ">open-sesame", "~*", "&*", "+@all", "--user", "default", "off"];
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start_with(LIST));
+    let settings = settings(&mongo, Some(&redis));
+    let login = |password| {
+        start(&settings, &[("data.redis.username", "ann"), ("data.redis.password", password)])
+    };
+    let (right, wrong) = (login("open-sesame"), login("hunter2"));
+    until(|| right.log().contains("Redis answers"));
+    until(|| wrong.log().contains("Redis does not answer"));
+    assert_eq!(send(&right, "ann", "ben", "one"), "1");
+    assert_eq!(send(&wrong, "ann", "ben", "two"), "2");
+    for log in [right.log(), wrong.log()] {
+        assert!(!log.contains("open-sesame") && !log.contains("hunter2"), "{log}");
+    }
+}
+
+#[test]
+fn redis_may_speak_tls() {
+    let certificates = Certificates::new();
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start_tls(&certificates));
+    let address = format!("rediss://{}", redis.address());
+    let connect = |more: &[(&str, &str)]| {
+        let settings = [&[("data.redis.addr", address.as_str())], more].concat();
+        start(&super::settings(&mongo, None), &settings)
+    };
+    // The system's authorities are those of this file.
+    let trusting = connect(&[("SSL_CERT_FILE", certificates.path("ca.pem").as_str())]);
+    until(|| trusting.log().contains("Redis answers"));
+    let doubting = connect(&[]);
+    until(|| doubting.log().contains("Redis does not answer"));
+    assert_eq!(send(&doubting, "ann", "ben", "one"), "1");
+    assert_eq!(send(&trusting, "ann", "ben", "two"), "2");
 }

@@ -195,12 +195,18 @@ impl Drop for Server {
     }
 }
 
-/// The program with settings such as `("limits.connections_max", "5")`.
+/// The program with settings such as `("limits.connections_max", "5")`. A name without a dot is
+/// that of a variable as it is.
 fn set(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(SEQLINE);
     for (key, value) in settings {
-        let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
-        command.env(name, value);
+        match key.contains('.') {
+            true => {
+                let name = format!("SEQLINE__{}", key.replace('.', "__").to_uppercase());
+                command.env(name, value)
+            }
+            false => command.env(key, value),
+        };
     }
     command
 }

@@ -57,6 +57,11 @@ impl MongoDb {
             ErrorKind::InvalidArgument { message, .. } => message,
             _ => error.to_string(),
         };
+        if options.uri.starts_with("mongodb+srv:") {
+            return Err("mongodb+srv:// is not looked up; name the servers themselves, as in \
+                        mongodb://HOST1,HOST2,HOST3/?replicaSet=NAME&tls=true"
+                .to_owned());
+        }
         let mut client = ClientOptions::parse(&options.uri).await.map_err(text)?;
         client.app_name.get_or_insert_with(|| "seqline".to_owned());
         client.max_pool_size.get_or_insert(CONNECTIONS_MAX);

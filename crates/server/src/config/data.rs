@@ -6,7 +6,7 @@ use std::time::Duration;
 use seqline_embedded::Options;
 
 use super::amount::{bytes, count, span};
-use super::endpoint::plain_address;
+use super::endpoint::redis_address;
 use super::kind::choice;
 use super::secret::{Secret, password, uri};
 use super::sections::{DAY, GIB, MIB};
@@ -144,7 +144,9 @@ settings! {
     /// must be the same on all servers that share a database.
     Mongo {
         /// Where MongoDB is: `mongodb://…`. Credentials in it are never logged. What it says about
-        /// write and read concern and read preference is not used.
+        /// write and read concern and read preference is not used. `maxPoolSize` in it is the
+        /// most connections to each of its servers, 100 if it does not say; `tls=true` encrypts
+        /// them.
         source: Secret = Secret::default(), uri();
         /// The database.
         chat_database: String = "im".to_owned(), text();
@@ -213,8 +215,11 @@ const REDIS_TIMEOUT: Duration = Duration::from_millis(200);
 settings! {
     /// `data.redis`: Redis beside MongoDB.
     Redis {
-        /// Where Redis is. If it is empty, the servers do without.
-        addr: String = String::new(), plain_address();
+        /// Where Redis is; `rediss://` encrypts, and trusts the system's authorities. If it is
+        /// empty, the servers do without.
+        addr: String = String::new(), redis_address();
+        /// The user of its access control list; empty is the default one.
+        username: String = String::new(), text();
         /// Its password. It is never logged.
         password: Secret = Secret::default(), password();
         /// The number of the database.

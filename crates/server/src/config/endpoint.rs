@@ -43,9 +43,9 @@ pub(super) struct ServiceAddress {
     schemes: &'static [&'static str],
 }
 
-/// `HOST:PORT`, or nothing.
-pub(super) fn plain_address() -> Leaf<ServiceAddress> {
-    Leaf(ServiceAddress { schemes: &[] })
+/// `HOST:PORT` with or without `redis://` or `rediss://`, or nothing.
+pub(super) fn redis_address() -> Leaf<ServiceAddress> {
+    Leaf(ServiceAddress { schemes: &["redis://", "rediss://"] })
 }
 
 /// `HOST:PORT` with or without `grpc://` or `grpcs://`, or nothing.

@@ -149,6 +149,7 @@ fn redis(data: &Data) -> Option<Settings> {
     let redis = &data.redis;
     let timeout = |time: Duration| if time.is_zero() { REDIS_TIMEOUT_OF_ZERO } else { time };
     (!redis.addr.is_empty()).then(|| Settings {
+        username: redis.username.clone(),
         password: redis.password.0.clone(),
         db: Some(i64::from(redis.db)),
         deadline: timeout(redis.read_timeout).min(timeout(redis.write_timeout)),

@@ -100,7 +100,10 @@ fn a_choice_that_could_mean_either_store_or_none_is_refused() {
     for (text, expected) in [
         ("data: {dir: d, mongo: {source: m}}", either),
         ("data: {store: mongo}", &["data.store is mongo, and data.mongo.source does not say"]),
-        ("data: {redis: {addr: localhost}}", &["allowed: HOST:PORT, or nothing"]),
+        (
+            "data: {redis: {addr: localhost}}",
+            &["allowed: HOST:PORT, redis://HOST:PORT, rediss://HOST:PORT, or nothing"],
+        ),
         ("data: {store: redis}", &["allowed: auto, embedded, mongo"]),
         ("data: {mongo: {chat_database: ''}}", &["data.mongo.chat_database is empty"]),
         (
