@@ -4,6 +4,7 @@ mod away;
 mod contract;
 mod recordings;
 mod replayed;
+mod starts;
 mod together;
 
 use std::time::{Duration, Instant};
