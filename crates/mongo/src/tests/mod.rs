@@ -2,6 +2,7 @@
 
 mod contract;
 mod costs;
+mod reuse;
 mod round_trips;
 mod scenes;
 mod simulation;

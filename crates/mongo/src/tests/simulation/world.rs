@@ -174,7 +174,6 @@ impl World {
             resume_after: Duration::from_secs(3),
             care_interval: Duration::from_secs(1),
             mark_interval: Duration::from_millis(40),
-            tails_max: 1_000,
             ..Options::default()
         }
     }
@@ -211,7 +210,10 @@ impl World {
                 hints: Arc::clone(&self.hints),
                 notices: Arc::new(Nothing),
             };
-            let opened = MongoStore::open(Arc::new(link.clone()), World::options(), ports).await;
+            // The first forgets at once what it knows of tails.
+            let tails_max = if number == 0 { 2 } else { 1_000 };
+            let options = Options { tails_max, ..World::options() };
+            let opened = MongoStore::open(Arc::new(link.clone()), options, ports).await;
             if let Ok(store) = opened {
                 let store = Arc::new(store);
                 let killed = Arc::default();
