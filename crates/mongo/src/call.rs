@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, RawDocumentBuf};
+use mongodb::bson::RawDocumentBuf;
 use seqline_core::error::Error;
 
 use crate::counts::Operation;
-use crate::db::{Collection, NoReply, Order, Outcome, Query, Update};
+use crate::db::{Collection, Entries, NoReply, Order, Outcome, Query, Update};
 use crate::shared::Shared;
 
 /// First pause before something is tried again.
@@ -56,7 +56,8 @@ impl Stop {
 pub(crate) struct Call {
     pub shared: Arc<Shared>,
     operation: Operation,
-    until: Duration,
+    /// Its deadline, on the uptime.
+    pub until: Duration,
 }
 
 impl Call {
@@ -144,9 +145,9 @@ impl Call {
         self.insist(|within| self.shared.db.update(update.clone(), within)).await
     }
 
-    /// Deletes documents.
-    pub async fn delete(&self, from: Collection, ids: Vec<Bson>) -> Result<(), Stop> {
-        self.insist(|within| self.shared.db.delete(from, ids.clone(), within)).await
+    /// Deletes entries.
+    pub async fn delete(&self, entries: Entries) -> Result<(), Stop> {
+        self.insist(|within| self.shared.db.delete(entries.clone(), within)).await
     }
 
     /// Inserts documents, once. `None` if there is no reply: then each may be stored, or be

@@ -180,11 +180,12 @@ fn is_over(call: &Call, head: &Head) -> bool {
 }
 
 /// Takes the key into its next use. The entry of the last one is told first, after which it is
-/// never deleted: else its `_id` would be free, and the next use of the key not be found.
+/// never deleted: else its `_id` would be free, and the next use of the key not be found. Told is
+/// the entry that was looked at: another try of this send may have its `_id` by now.
 async fn use_again(call: &Call, send: &mut Open, head: &Head) -> Result<(), Stop> {
     let id = send.draft.sent.stem.id();
     // If it is gone by now, its own `_id` is free and the next try takes it.
-    if head.again || call.update(Update::UseAgain { id }).await? > 0 {
+    if head.again || call.update(Update::UseAgain { id, seq: head.seq }).await? > 0 {
         send.use_of_key += 1;
         if let Some(key) = &send.send.key {
             let stem = Stem::of_key(&send.send.conversation, key, send.use_of_key);

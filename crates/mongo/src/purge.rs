@@ -13,7 +13,7 @@ use seqline_core::clock::UnixMillis;
 use crate::bounds::FLOOR;
 use crate::call::{Call, Stop};
 use crate::counts::Operation;
-use crate::db::{Collection, Fields, Query, Update};
+use crate::db::{Collection, Entries, Fields, Query, Update};
 use crate::documents::{self, Head};
 use crate::heads;
 use crate::shared::Shared;
@@ -96,7 +96,7 @@ async fn below(call: &Call, of: Collection, id: &str, floor: u64) -> Result<bool
             ids.extend(documents::field(document, documents::ID).and_then(|id| id.try_into().ok()));
         }
         if !ids.is_empty() {
-            call.delete(of, ids).await?;
+            call.delete(Entries { of, id: id.to_owned(), up_to: floor, ids }).await?;
         }
         if stays {
             return Ok(false);

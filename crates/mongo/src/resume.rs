@@ -22,7 +22,7 @@ pub(crate) async fn one(call: &Call, id: &str, seq: u64) -> Result<(), Stop> {
         // Everybody has it, only its mark was lost.
         let query = Query::LowestPending { id: id.to_owned(), up_to: seq };
         for document in call.find(query).await? {
-            shared.marks.add(corrupt(id, seq, Head::read(&document))?.stem);
+            shared.marks.add(call, corrupt(id, seq, Head::read(&document))?.stem);
         }
     } else {
         walk::make_whole(call, id, &BTreeMap::new(), seq).await?;

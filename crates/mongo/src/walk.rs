@@ -48,7 +48,7 @@ pub(crate) async fn make_whole(
     shared.counts.helped(entries.iter().filter(|entry| !entry.new).count());
     // Everything up to here, not only these entries: the walk ended at a whole one.
     shared.tails.know_whole(id, up_to);
-    shared.marks.add(entries.iter().map(|entry| entry.sent.stem));
+    shared.marks.add(call, entries.iter().map(|entry| entry.sent.stem));
     Ok(entries.iter().map(|entry| entry.sent.seq).zip(places).collect())
 }
 

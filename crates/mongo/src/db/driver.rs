@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
-use super::{Collection, Db, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use super::{Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
 use crate::options::{Options, WeakWrites};
 use crate::store::OpenError;
 
@@ -283,12 +283,14 @@ impl Db for MongoDb {
         })
     }
 
-    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()> {
+    fn delete(&self, entries: Entries, within: Duration) -> Reply<()> {
         let this = self.clone();
         Box::pin(async move {
             let mut command = RawDocumentBuf::new();
-            command.append(cstr!("delete"), this.name(from));
-            commands::append_all(&mut command, &commands::delete(ids)).map_err(no_reply)?;
+            command.append(cstr!("delete"), this.name(entries.of));
+            let Entries { id, up_to, ids, .. } = entries;
+            let delete = commands::delete(&id, up_to, ids);
+            commands::append_all(&mut command, &delete).map_err(no_reply)?;
             let reply = this.write(command, within).await?;
             match commands::write_errors(&reply)?.is_empty() {
                 true => Ok(()),

@@ -61,6 +61,20 @@ pub enum Outcome {
     Refused,
 }
 
+/// Entries to delete. Named by more than their `_id`, because a late command may meet another
+/// entry under it: that one has a position above any floor of before.
+#[derive(Clone, Debug)]
+pub struct Entries {
+    /// Inboxes or history.
+    pub of: Collection,
+    /// Their timeline.
+    pub id: String,
+    /// Nothing above this position is meant.
+    pub up_to: u64,
+    /// Their `_id`s.
+    pub ids: Vec<Bson>,
+}
+
 /// Why the indexes could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IndexError {
@@ -100,8 +114,8 @@ pub trait Db: Send + Sync + 'static {
     /// Changes documents; how many it found to change. Repeating one changes nothing more.
     fn update(&self, update: Update, within: Duration) -> Reply<u64>;
 
-    /// Deletes the documents with these `_id`s, except those of which `again` is set.
-    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()>;
+    /// Deletes entries of a timeline, except those of which `again` is set.
+    fn delete(&self, entries: Entries, within: Duration) -> Reply<()>;
 
     /// Makes the indexes that are missing.
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>>;

@@ -91,10 +91,12 @@ pub enum Update {
         at: DateTime,
     },
     /// The key of this entry may be used again: sets `again`, after which it is never deleted.
-    /// Finds nothing if the entry is gone.
+    /// Finds nothing if the entry is gone, also if another has its `_id` by now.
     UseAgain {
         /// Its `_id`.
         id: Binary,
+        /// Its position.
+        seq: u64,
     },
     /// Raises a floor and sets `open`; never lowers one. Makes it if there is none; if two do
     /// that at once, one of them may get no reply.

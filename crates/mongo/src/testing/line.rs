@@ -4,10 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, RawDocumentBuf};
+use mongodb::bson::RawDocumentBuf;
 
 use crate::db::simulated::link::Link;
-use crate::db::{Collection, Db, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use crate::db::{
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update,
+};
 
 /// One line.
 pub struct Line {
@@ -72,8 +74,8 @@ impl Db for Line {
         self.send(|| self.db.update(update, within))
     }
 
-    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()> {
-        self.send(|| self.db.delete(from, ids, within))
+    fn delete(&self, entries: Entries, within: Duration) -> Reply<()> {
+        self.send(|| self.db.delete(entries, within))
     }
 
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {

@@ -14,7 +14,7 @@ use seqline_core::page::{Direction, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 
-use crate::db::simulated::Simulated;
+use crate::db::simulated::{Command, Simulated, Verdict, Weather};
 use crate::hints::{Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
@@ -80,6 +80,31 @@ impl Scene {
         };
         let db = Arc::new(self.db.seen_by(number));
         MongoStore::open(db, options, ports).await.expect("it can be opened")
+    }
+}
+
+/// Calm weather, but for what a test does to the commands of an instance.
+pub struct But<F>(pub F);
+
+impl<F> Weather for But<F>
+where
+    F: Fn(usize, &Command) -> Verdict + Send + Sync + 'static,
+{
+    fn verdict(&self, by: usize, command: &Command, _: Duration) -> Verdict {
+        (self.0)(by, command)
+    }
+
+    fn way(&self, _: usize) -> (Duration, Duration) {
+        // So that commands take time, in which others come between.
+        (Duration::ZERO, Duration::from_millis(1))
+    }
+
+    fn step(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn replication(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

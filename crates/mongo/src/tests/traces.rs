@@ -14,37 +14,12 @@ use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 
 use super::scenes::{
-    Scene, direct, direct_timeline, group, group_timeline, ids, inbox, keyed, read, run,
+    But, Scene, direct, direct_timeline, group, group_timeline, ids, inbox, keyed, read, run,
 };
-use crate::db::simulated::{Calm, Command, Simulated, Verdict, Weather};
+use crate::db::simulated::{Calm, Command, Simulated, Verdict};
 use crate::db::{Collection, Update};
 use crate::hints::{Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
-
-/// Calm weather, but for what a test does to the commands of an instance.
-struct But<F>(F);
-
-impl<F> Weather for But<F>
-where
-    F: Fn(usize, &Command) -> Verdict + Send + Sync + 'static,
-{
-    fn verdict(&self, by: usize, command: &Command, _: Duration) -> Verdict {
-        (self.0)(by, command)
-    }
-
-    fn way(&self, _: usize) -> (Duration, Duration) {
-        // So that commands take time, in which others come between.
-        (Duration::ZERO, Duration::from_millis(1))
-    }
-
-    fn step(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn replication(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 fn is_insert(command: &Command, wanted: Collection) -> bool {
     matches!(command, Command::Insert(into, _) if *into == wanted)

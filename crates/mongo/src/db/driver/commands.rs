@@ -114,9 +114,12 @@ pub(super) fn update(update: Update) -> Change {
             doc! { "$set": { "whole": at }, "$unset": { "rcpt": "", "pend": "" } },
             false,
         ),
-        Update::UseAgain { id } => {
-            (Collection::History, doc! { "_id": id }, doc! { "$set": { "again": true } }, false)
-        }
+        Update::UseAgain { id, seq } => (
+            Collection::History,
+            doc! { "_id": id, "seq": int(seq) },
+            doc! { "$set": { "again": true } },
+            false,
+        ),
         Update::RaiseFloor { id, to, at } => (
             Collection::Floors,
             doc! { "_id": id },
@@ -141,8 +144,13 @@ pub(super) fn update(update: Update) -> Change {
 }
 
 /// A delete command, without its collection.
-pub(super) fn delete(ids: Vec<Bson>) -> Document {
-    let q = doc! { "_id": { "$in": ids }, "again": { "$exists": false } };
+pub(super) fn delete(id: &str, up_to: u64, ids: Vec<Bson>) -> Document {
+    let q = doc! {
+        "id": id,
+        "seq": { "$lte": int(up_to) },
+        "_id": { "$in": ids },
+        "again": { "$exists": false },
+    };
     doc! { "deletes": [{ "q": q, "limit": 0 }] }
 }
 

@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use super::state::{Change, Key, State, key_of};
 use super::{Set, pause};
 use crate::bounds::FLOOR;
-use crate::db::{Collection, Fields, NoReply, Order, Outcome, Query, Update};
+use crate::db::{Collection, Entries, Fields, NoReply, Order, Outcome, Query, Update};
 use crate::documents;
 use crate::purge::OPEN;
 
@@ -161,7 +161,7 @@ fn collection(update: &Update) -> Collection {
 fn targets(update: &Update) -> Vec<Bson> {
     match update {
         Update::MarkWhole { ids, .. } => ids.iter().cloned().map(Bson::Binary).collect(),
-        Update::UseAgain { id } => vec![Bson::Binary(id.clone())],
+        Update::UseAgain { id, .. } => vec![Bson::Binary(id.clone())],
         Update::RaiseFloor { id, .. }
         | Update::CloseFloor { id, .. }
         | Update::Lease { id, .. } => {
@@ -181,7 +181,9 @@ fn change(update: &Update, before: Option<&Document>) -> Option<Document> {
             after.insert("whole", *at);
             Some(after)
         }
-        (Update::UseAgain { .. }, Some(before)) => {
+        (Update::UseAgain { seq, .. }, Some(before))
+            if before.get_i64("seq").is_ok_and(|there| there == documents::int(*seq)) =>
+        {
             let mut after = before.clone();
             after.insert("again", true);
             Some(after)
@@ -209,12 +211,12 @@ fn change(update: &Update, before: Option<&Document>) -> Option<Document> {
     }
 }
 
-pub(super) async fn delete(set: Arc<Set>, from: Collection, ids: Vec<Bson>) -> Result<(), NoReply> {
+pub(super) async fn delete(set: Arc<Set>, entries: Entries) -> Result<(), NoReply> {
     let term = set.nodes().term;
     let mut last = 0;
-    for id in ids {
+    for id in &entries.ids {
         pause(set.weather.step()).await;
-        last = set.remove_if(from, &key_of(&id), term)?.unwrap_or(last);
+        last = set.remove_if(&entries, &key_of(id), term)?.unwrap_or(last);
     }
     set.committed(last, term).await
 }
@@ -248,17 +250,19 @@ impl Set {
         })
     }
 
-    /// Removes a document, unless it is to stay for ever.
+    /// Removes a document if it is one of `entries`, unless it is to stay for ever.
     fn remove_if(
         self: &Arc<Set>,
-        from: Collection,
+        entries: &Entries,
         key: &Key,
         term: u64,
     ) -> Result<Option<u64>, NoReply> {
         self.change_with(term, |local| {
-            let document = local.get(from, key)?;
+            let document = local.get(entries.of, key)?;
+            let meant = documents::string(document, documents::TIMELINE) == Some(&entries.id)
+                && documents::number(document, documents::SEQ) <= Some(entries.up_to);
             let stays = documents::field(document, documents::AGAIN).is_some();
-            (!stays).then(|| Change::Remove(from, key.clone()))
+            (meant && !stays).then(|| Change::Remove(entries.of, key.clone()))
         })
     }
 }

@@ -14,13 +14,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mongodb::bson::{Bson, RawDocumentBuf};
+use mongodb::bson::RawDocumentBuf;
 use tokio::sync::Notify;
 
 use self::link::Link;
 use self::state::{Change, State};
 pub use self::weather::{Calm, Command, Seeded, Steady, Verdict, Weather};
-use super::{Collection, Db, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use super::{Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
 
 /// A handle to the replica set, one for each instance.
 #[derive(Clone)]
@@ -332,9 +332,9 @@ impl Db for Simulated {
         self.send(&command, within, |set| apply::update(set, update))
     }
 
-    fn delete(&self, from: Collection, ids: Vec<Bson>, within: Duration) -> Reply<()> {
-        let command = Command::Delete(from, ids.clone());
-        self.send(&command, within, |set| apply::delete(set, from, ids))
+    fn delete(&self, entries: Entries, within: Duration) -> Reply<()> {
+        let command = Command::Delete(entries.clone());
+        self.send(&command, within, |set| apply::delete(set, entries))
     }
 
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {

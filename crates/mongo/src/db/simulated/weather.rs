@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mongodb::bson::{Bson, RawDocumentBuf};
+use mongodb::bson::RawDocumentBuf;
 
-use crate::db::{Collection, Fields, Query, Update};
+use crate::db::{Collection, Entries, Fields, Query, Update};
 
 /// A command on its way.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub enum Command {
     Tails(Collection, Vec<String>),
     /// Of documents.
     Update(Update),
-    /// By `_id`.
-    Delete(Collection, Vec<Bson>),
+    /// Of these entries.
+    Delete(Entries),
 }
 
 impl Command {
