@@ -16,10 +16,9 @@ pub(crate) enum Operation {
     Mark,
     /// Resuming, deleting, watching the epoch.
     Care,
-    Check,
 }
 
-const OPERATIONS: [&str; 7] = ["send", "read", "trim", "look", "mark", "care", "check"];
+const OPERATIONS: [&str; 6] = ["send", "read", "trim", "look", "mark", "care"];
 
 /// The counters of one store. Without a recorder installed they count nothing.
 pub(crate) struct Counts {

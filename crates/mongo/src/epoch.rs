@@ -26,13 +26,18 @@ fn value(found: &[RawDocumentBuf]) -> Option<Epoch> {
     }
 }
 
+/// The database's epoch, if it has one.
+pub(crate) async fn of(db: &dyn Db, within: Duration) -> Result<Option<Epoch>, NoReply> {
+    Ok(value(&db.find(query(), within).await?))
+}
+
 /// The database's epoch; a new database gets one.
 pub(crate) async fn open(
     db: &dyn Db,
     entropy: &dyn Entropy,
     within: Duration,
 ) -> Result<Epoch, NoReply> {
-    if let Some(epoch) = value(&db.find(query(), within).await?) {
+    if let Some(epoch) = of(db, within).await? {
         return Ok(epoch);
     }
     let mut document = RawDocumentBuf::new();

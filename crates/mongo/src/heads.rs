@@ -15,13 +15,19 @@ pub(crate) async fn of(
     call: &Call,
     entries: &[RawDocumentBuf],
 ) -> Result<BTreeMap<u128, Head>, Stop> {
+    let found = call.find(query(entries)).await?;
+    corrupt("", 0, read(&found))
+}
+
+/// The question for them.
+pub(crate) fn query(entries: &[RawDocumentBuf]) -> Query {
     let ids: Vec<Bson> =
         entries.iter().filter_map(|entry| documents::stem(entry)).map(Bson::from).collect();
-    let query = Query::Ids { of: Collection::History, ids, fields: Fields::Head };
-    let mut heads = BTreeMap::new();
-    for document in call.find(query).await? {
-        let head = corrupt("", 0, Head::read(&document))?;
-        heads.insert(head.message_id, head);
-    }
-    Ok(heads)
+    Query::Ids { of: Collection::History, ids, fields: Fields::Head }
+}
+
+/// What was found, by the messages' ids.
+pub(crate) fn read(found: &[RawDocumentBuf]) -> Result<BTreeMap<u128, Head>, String> {
+    let heads = found.iter().map(|document| Head::read(document));
+    heads.map(|head| head.map(|head| (head.message_id, head))).collect()
 }

@@ -19,7 +19,7 @@ use crate::documents;
 pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
     let place = Place::of(&read.timeline);
     let mut floor = 0;
-    let mut gap = None;
+    let mut doubt = (None, None);
     for round in 0.. {
         if round > 2 {
             call.pause(round - 3).await;
@@ -38,11 +38,11 @@ pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
             continue;
         }
         let view = View { read, above: above.max(floor), floor, tail, range };
-        let hole = view.hole()?;
-        if hole.is_some() && hole != gap {
+        let missing = (view.hole()?, view.short()?);
+        if missing != (None, None) && missing != doubt {
             // Entries came while the range was read, or it is a hole of go-timeline's: that is
             // still there when one looks again.
-            gap = hole;
+            doubt = missing;
             continue;
         }
         if let Some(page) = view.page(call)? {
@@ -121,11 +121,30 @@ impl View<'_> {
         Ok(None)
     }
 
+    /// The last position before the end of the range, if entries are missing there though later
+    /// ones exist.
+    fn short(&self) -> Result<Option<u64>> {
+        let until = self.read.until.get();
+        let mut highest = self.above;
+        for document in &self.range {
+            highest = highest.max(seq(document)?);
+        }
+        let forward = self.read.direction == Direction::Forward;
+        let cut = forward && (self.range.len() > self.read.entries_max || self.is_large());
+        Ok((!cut && highest < until && until <= self.tail).then_some(highest))
+    }
+
+    /// Whether the database may have left out entries of the range because of its bytes.
+    fn is_large(&self) -> bool {
+        let bytes: usize = self.range.iter().map(|document| document.as_bytes().len()).sum();
+        bytes > budget(self.read)
+    }
+
     /// The page, or `None` if the range is older than the tail and lacks what came between.
     fn page(&self, call: &Call) -> Result<Option<Page>> {
         let mut entries: Vec<Entry> = Vec::new();
         let (mut bytes, mut found) = (0, 0_usize);
-        let mut cut = false;
+        let mut cut = self.is_large();
         for document in &self.range {
             let entry = self.entry(document)?;
             bytes += entry.message.body.len();
@@ -157,7 +176,8 @@ impl View<'_> {
         let backward = self.read.direction == Direction::Backward;
         // A range that was not cut at its upper end shows all there was below `until`.
         let whole_to_the_top = backward || !cut;
-        Ok(if !whole_to_the_top || until <= self.above {
+        // What is missing below the tail was looked for twice.
+        Ok(if !whole_to_the_top || until <= self.above || until <= self.tail {
             Some(known)
         } else if highest > 0 && highest < until {
             Some(highest)

@@ -19,6 +19,7 @@ use crate::db::{Db, IndexError, NoReply};
 use crate::documents::Draft;
 use crate::names;
 use crate::options::Options;
+use crate::reader::Reader;
 use crate::shared::{Ports, Shared};
 use crate::stem::Stem;
 use crate::{bounds, care, check, epoch, marks, queue, read, resume, trim, watched};
@@ -191,7 +192,27 @@ impl Store for MongoStore {
 
     fn check(&self, report: &mut dyn FnMut(CheckEvent)) -> Result<CheckSummary> {
         let _running = self.shared.life.enter()?;
-        self.shared.runtime.block_on(check::all(&self.shared, report)).map_err(Stop::unavailable)
+        let reader = Reader(Arc::clone(&self.shared.db));
+        let Options { inboxes, history, .. } = &self.shared.options;
+        let mut pass_on = |event| match event {
+            check::Event::Progress { done, total } => {
+                report(CheckEvent::Progress { done, total });
+            }
+            check::Event::Finding(finding) if finding.kind.is_problem() => {
+                let place = format!("{:?} at {}", finding.timeline, finding.seq.unwrap_or(0));
+                report(CheckEvent::Problem { place, detail: finding.detail });
+            }
+            check::Event::Finding(_) | check::Event::Timeline { .. } => {}
+        };
+        let checked = check::run(&reader, (inboxes, history), &mut pass_on);
+        let totals = self.shared.runtime.block_on(checked);
+        let totals = totals.map_err(|error| Error::unavailable("database", error))?;
+        Ok(CheckSummary {
+            timelines: totals.timelines,
+            inbox_entries: totals.inbox_entries,
+            messages: totals.messages,
+            problems: totals.problems(),
+        })
     }
 
     fn status(&self) -> Status {

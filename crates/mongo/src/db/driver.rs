@@ -10,13 +10,16 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
+use futures_util::{TryStreamExt as _, stream};
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
-use super::{Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use super::{
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
+};
 use crate::options::{Options, WeakWrites};
 use crate::store::OpenError;
 
@@ -35,6 +38,9 @@ const CONNECTIONS_MAX: u32 = 100;
 /// Most documents in the first reply to a read. MongoDB's own number is 101: with it every read of
 /// more than that takes another round trip.
 const FIRST_REPLY_MAX: u32 = 10_000;
+
+/// Documents that come together when everything is read.
+const SCAN_BATCH: u32 = 1_000;
 
 /// A MongoDB database.
 #[derive(Clone, Debug)]
@@ -187,7 +193,7 @@ impl MongoDb {
         let collection = self.database.collection::<Document>(self.name(of));
         let mut cursor = collection
             .aggregate([
-                doc! { "$match": { "id": { "$in": ids } } },
+                doc! { "$match": { "id": { "$in": ids }, "seq": { "$gt": 0 } } },
                 doc! { "$sort": { "id": -1, "seq": -1 } },
                 doc! { "$group": { "_id": "$id", "seq": { "$first": "$seq" } } },
             ])
@@ -297,6 +303,28 @@ impl Db for MongoDb {
                 false => Err(NoReply("a document could not be deleted".to_owned())),
             }
         })
+    }
+
+    fn scan(&self, of: Collection) -> Scan {
+        let collection = self.database.collection::<RawDocumentBuf>(self.name(of));
+        let open = async move {
+            let cursor = collection
+                .find(doc! {})
+                .sort(doc! { "id": 1, "seq": 1 })
+                .allow_disk_use(true)
+                .batch_size(SCAN_BATCH)
+                .read_concern(ReadConcern::majority())
+                .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+                .await
+                .map_err(no_reply)?;
+            Ok::<_, NoReply>(cursor.map_err(no_reply))
+        };
+        Box::pin(stream::once(open).try_flatten())
+    }
+
+    fn count(&self, of: Collection) -> Reply<u64> {
+        let collection = self.database.collection::<RawDocumentBuf>(self.name(of));
+        Box::pin(async move { collection.estimated_document_count().await.map_err(no_reply) })
     }
 
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {

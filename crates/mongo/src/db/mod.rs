@@ -17,12 +17,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::Stream;
 use mongodb::bson::{Bson, RawDocumentBuf};
 
 pub use query::{Fields, Query, Update};
 
 /// The answer to a command.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, NoReply>> + Send + 'static>>;
+
+/// Documents, one after the other.
+pub type Scan = Pin<Box<dyn Stream<Item = Result<RawDocumentBuf, NoReply>> + Send + 'static>>;
 
 /// It is unknown whether the command was done, is under way or never will be.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -116,6 +120,13 @@ pub trait Db: Send + Sync + 'static {
 
     /// Deletes entries of a timeline, except those of which `again` is set.
     fn delete(&self, entries: Entries, within: Duration) -> Reply<()>;
+
+    /// All documents of a collection in the order of `id` and `seq`, whatever those are. Without
+    /// an index the database has to sort them first.
+    fn scan(&self, of: Collection) -> Scan;
+
+    /// About how many documents a collection has.
+    fn count(&self, of: Collection) -> Reply<u64>;
 
     /// Makes the indexes that are missing.
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>>;

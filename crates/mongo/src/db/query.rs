@@ -68,15 +68,6 @@ pub enum Query {
         /// Most documents.
         limit: usize,
     },
-    /// Entries of all timelines in the order of `id` and `seq`, from behind a position.
-    Scan {
-        /// Inboxes or history.
-        of: Collection,
-        /// The last timeline and position of the page before; `("", 0)` at the start.
-        after: (String, u64),
-        /// Most documents.
-        limit: usize,
-    },
 }
 
 /// A change. Each is one command, and each document it changes is changed in one step.

@@ -26,8 +26,9 @@ pub(crate) use history::{Draft, Head, Sent, entry as history_entry};
 pub(crate) use inbox::{document as inbox_document, entry as inbox_entry};
 
 use mongodb::bson::raw::{CStr, RawDocument, cstr};
-use mongodb::bson::{Binary, DateTime, RawBsonRef};
+use mongodb::bson::{Binary, Bson, DateTime, RawBsonRef};
 use seqline_core::clock::UnixMillis;
+use sha2::{Digest as _, Sha256};
 
 use crate::stem::{Stem, first_bits};
 
@@ -111,7 +112,8 @@ pub(crate) fn made_at(document: &RawDocument) -> UnixMillis {
 }
 
 /// A message's id, or one that says when and which for a document of go-timeline's: its
-/// `ObjectId`'s seconds and its last eight bytes.
+/// `ObjectId`'s seconds and its last eight bytes; a hash of an `_id` of any other type, which
+/// other programs gave it.
 pub(crate) fn message_id(document: &RawDocument) -> Option<u128> {
     if let Some(id) = bytes(document, MESSAGE_ID) {
         return Some(u128::from_be_bytes(id.try_into().ok()?));
@@ -121,19 +123,29 @@ pub(crate) fn message_id(document: &RawDocument) -> Option<u128> {
         return Some(u128::from_be_bytes(bits));
     }
     let RawBsonRef::ObjectId(id) = id else {
-        return None;
+        let text = Bson::try_from(id).ok()?.to_string();
+        let hash: [u8; 32] = Sha256::digest(text).into();
+        return Some(u128::from_be_bytes(*hash.first_chunk()?));
     };
     let last: [u8; 8] = id.bytes()[4..].try_into().ok()?;
     Some(u128::from(millis(id.timestamp()).0) << 80 | u128::from(u64::from_be_bytes(last)))
 }
 
-fn exact_text(document: &RawDocument) -> Result<String, String> {
-    let message = match field(document, MESSAGE) {
-        Some(RawBsonRef::Document(message)) => Some(message),
-        Some(_) => return Err("its message is no document".to_owned()),
-        None => None,
-    };
-    crate::exact::text(message, string(document, RAW))
+/// The text of the message. go-timeline leaves `message` out where it was `{}` or `null`.
+pub(crate) fn exact_text(document: &RawDocument) -> Result<String, String> {
+    if let Some(raw) = string(document, RAW) {
+        return Ok(raw.to_owned());
+    }
+    match field(document, MESSAGE) {
+        None => Ok("{}".to_owned()),
+        Some(RawBsonRef::Document(message)) if stem(document).is_some() => {
+            crate::exact::text(message)
+        }
+        Some(message) => {
+            let message = Bson::try_from(message).map_err(|e| e.to_string())?;
+            Ok(crate::legacy::text(&message))
+        }
+    }
 }
 
 fn binary(bytes: &[u8]) -> Binary {

@@ -8,7 +8,7 @@ use mongodb::bson::RawDocumentBuf;
 
 use crate::db::simulated::link::Link;
 use crate::db::{
-    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update,
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
 };
 
 /// One line.
@@ -76,6 +76,14 @@ impl Db for Line {
 
     fn delete(&self, entries: Entries, within: Duration) -> Reply<()> {
         self.send(|| self.db.delete(entries, within))
+    }
+
+    fn scan(&self, of: Collection) -> Scan {
+        self.db.scan(of)
+    }
+
+    fn count(&self, of: Collection) -> Reply<u64> {
+        self.db.count(of)
     }
 
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {

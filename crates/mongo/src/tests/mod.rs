@@ -1,5 +1,7 @@
 //! Tests of the whole store on a simulated database.
 
+mod adoption;
+mod checks;
 mod contract;
 mod costs;
 mod reuse;

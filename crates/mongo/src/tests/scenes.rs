@@ -18,7 +18,7 @@ use crate::db::simulated::{Command, Simulated, Verdict, Weather};
 use crate::hints::{Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
-use crate::store::MongoStore;
+use crate::store::{MongoStore, OpenError};
 use crate::uptime::Uptime;
 
 /// The time of a runtime whose clock is paused.
@@ -61,7 +61,7 @@ impl Scene {
 
     /// One more instance; `number` is who it is to the weather.
     pub async fn open(&self, number: usize, options: Options) -> MongoStore {
-        self.open_beside(number, options, Arc::new(Nothing)).await
+        self.try_open(number, options, Arc::new(Nothing)).await.expect("it can be opened")
     }
 
     /// The same with hints.
@@ -71,6 +71,16 @@ impl Scene {
         options: Options,
         hints: Arc<dyn Hints>,
     ) -> MongoStore {
+        self.try_open(number, options, hints).await.expect("it can be opened")
+    }
+
+    /// The same, and it may be refused.
+    pub async fn try_open(
+        &self,
+        number: usize,
+        options: Options,
+        hints: Arc<dyn Hints>,
+    ) -> Result<MongoStore, OpenError> {
         let ports = Ports {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
@@ -79,7 +89,7 @@ impl Scene {
             notices: Arc::new(Nothing),
         };
         let db = Arc::new(self.db.seen_by(number));
-        MongoStore::open(db, options, ports).await.expect("it can be opened")
+        MongoStore::open(db, options, ports).await
     }
 }
 

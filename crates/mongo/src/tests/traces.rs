@@ -4,18 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mongodb::bson::doc;
 use mongodb::bson::raw::RawDocumentBuf;
-use mongodb::bson::{Bson, doc};
 use seqline_core::clock::Clock as _;
 use seqline_core::error::Error;
 use seqline_core::id::{Epoch, Text};
-use seqline_core::page::Bounds;
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 
-use super::scenes::{
-    But, Scene, direct, direct_timeline, group, group_timeline, ids, inbox, keyed, read, run,
-};
+use super::scenes::{But, Scene, direct, direct_timeline, group, ids, inbox, keyed, read, run};
 use crate::db::simulated::{Calm, Command, Simulated, Verdict};
 use crate::db::{Collection, Update};
 use crate::hints::{Hint, HintFuture, Hints, Nothing};
@@ -236,35 +233,6 @@ fn an_instance_whose_database_has_another_epoch_ends() {
         let next = scene.open(0, Options::default()).await;
         assert_eq!(read(&next, &inbox("b")).await.epoch, Epoch(77));
         assert_eq!(next.append(direct(3, "a", "b")).await.unwrap().receiver_seq, Seq::FIRST);
-    });
-}
-
-#[test]
-fn what_go_timeline_stored_is_read_and_continued() {
-    run(async {
-        let scene = Scene::new(Simulated::new(Calm));
-        let entry = |id: &str, seq: i64, message: Option<Bson>| {
-            let object = mongodb::bson::oid::ObjectId::new();
-            let mut entry = doc! { "_id": object, "id": id, "seq": seq };
-            entry.extend(message.map(|message| ("message".to_owned(), message)));
-            RawDocumentBuf::try_from(&entry).unwrap()
-        };
-        let text = |text: &str| Some(Bson::Document(doc! { "text": text, "n": 1.0 }));
-        // It burnt the number 2 of the group, and left out an empty message.
-        scene.db.put(
-            Collection::History,
-            [entry("seq:group:room", 1, text("one")), entry("seq:group:room", 3, None)],
-        );
-        scene.db.put(Collection::Inboxes, [entry("a", 1, text("one")), entry("a", 2, None)]);
-        let store = scene.open(0, Options::default()).await;
-        store.append(group(9, "room", ["a", "b"])).await.unwrap();
-        let page = read(&store, &group_timeline("room")).await;
-        let texts: Vec<(u64, &str)> =
-            page.entries.iter().map(|e| (e.seq.get(), e.message.body.as_str())).collect();
-        assert_eq!(texts, [(1, r#"{"text":"one","n":1}"#), (3, "{}"), (4, r#"{"id":9}"#)]);
-        let page = read(&store, &inbox("a")).await;
-        assert_eq!(page.bounds, Bounds { first: Seq::FIRST, latest: Seq::new(3) });
-        assert_eq!(page.entries[0].message.body.as_str(), r#"{"text":"one","n":1}"#);
     });
 }
 

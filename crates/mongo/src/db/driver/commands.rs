@@ -77,18 +77,6 @@ pub(super) fn find(query: Query) -> Find {
             doc! { "_id": 1 },
             limit,
         ),
-        Query::Scan { of, after: (id, seq), limit } => Find {
-            projection: projection(Fields::Entry),
-            ..all(
-                of,
-                doc! { "$or": [
-                    { "id": { "$gt": &id } },
-                    { "id": &id, "seq": { "$gt": int(seq) } },
-                ] },
-                doc! { "id": 1, "seq": 1 },
-                limit,
-            )
-        },
     }
 }
 
@@ -96,7 +84,8 @@ pub(super) fn find(query: Query) -> Find {
 pub(super) fn tail(of: Collection, id: &str) -> Find {
     Find {
         of,
-        filter: doc! { "id": id },
+        // Only numbers: in MongoDB's order every text stands above them.
+        filter: doc! { "id": id, "seq": { "$gt": 0 } },
         sort: doc! { "seq": -1 },
         projection: doc! { "seq": 1 },
         limit: 1,

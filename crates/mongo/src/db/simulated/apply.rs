@@ -86,10 +86,6 @@ pub(super) async fn find(set: Arc<Set>, query: Query) -> Result<Vec<RawDocumentB
             found.truncate(limit);
             found
         }
-        Query::Scan { of, after, limit } => {
-            let found = state.behind(of, after).take(limit);
-            found.map(|document| only(document, Fields::Entry)).collect()
-        }
     })
 }
 

@@ -20,7 +20,9 @@ use tokio::sync::Notify;
 use self::link::Link;
 use self::state::{Change, State};
 pub use self::weather::{Calm, Command, Seeded, Steady, Verdict, Weather};
-use super::{Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Update};
+use super::{
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
+};
 
 /// A handle to the replica set, one for each instance.
 #[derive(Clone)]
@@ -337,7 +339,21 @@ impl Db for Simulated {
         self.send(&command, within, |set| apply::delete(set, entries))
     }
 
+    fn scan(&self, of: Collection) -> Scan {
+        let all = self.set.nodes().committed.sorted(of);
+        Box::pin(futures_util::stream::iter(all.into_iter().map(Ok)))
+    }
+
+    fn count(&self, of: Collection) -> Reply<u64> {
+        let count = self.all(of).len() as u64;
+        Box::pin(std::future::ready(Ok(count)))
+    }
+
     fn prepare(&self) -> Pin<Box<dyn Future<Output = Result<(), IndexError>> + Send + 'static>> {
-        Box::pin(std::future::ready(Ok(())))
+        let nodes = self.set.nodes();
+        let of = [Collection::Inboxes, Collection::History];
+        let shared = of.into_iter().find_map(|of| nodes.committed.duplicate(of));
+        let made = shared.map_or(Ok(()), |place| Err(IndexError::Duplicates(place)));
+        Box::pin(std::future::ready(made))
     }
 }

@@ -93,6 +93,16 @@ impl State {
         taken || documents.by_id.contains_key(&key(document))
     }
 
+    /// A position that several documents have.
+    pub fn duplicate(&self, of: Collection) -> Option<String> {
+        let documents = self.collections.get(&of)?;
+        documents.by_id.iter().find_map(|(key, document)| {
+            let place = place(document)?;
+            let other = documents.by_place.get(&place)?;
+            (other != key).then(|| format!("{of:?}: {place:?}"))
+        })
+    }
+
     pub fn get(&self, of: Collection, key: &Key) -> Option<&RawDocumentBuf> {
         self.collections.get(&of)?.by_id.get(key).map(Arc::as_ref)
     }
@@ -117,15 +127,13 @@ impl State {
         places.into_iter().flatten().filter_map(move |key| self.get(of, key))
     }
 
-    /// Entries of all timelines behind a position, in order.
-    pub fn behind(
-        &self,
-        of: Collection,
-        after: (String, u64),
-    ) -> impl Iterator<Item = &RawDocumentBuf> {
-        let ends = (Bound::Excluded(after), Bound::Unbounded);
-        let documents = self.collections.get(&of);
-        let places = documents.map(|documents| documents.by_place.range(ends).map(|(_, key)| key));
-        places.into_iter().flatten().filter_map(move |key| self.get(of, key))
+    /// All documents in the order of `id` and `seq`; those without one of them first.
+    pub fn sorted(&self, of: Collection) -> Vec<RawDocumentBuf> {
+        let mut all = self.all(of);
+        all.sort_by_cached_key(|document| {
+            let id = documents::string(document, documents::TIMELINE).map(str::to_owned);
+            (id, documents::number(document, documents::SEQ))
+        });
+        all
     }
 }
