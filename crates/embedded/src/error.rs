@@ -31,6 +31,23 @@ pub enum OpenError {
         /// One of the files found.
         found: String,
     },
+    /// An import into the directory has not come to its end. Run it again, or empty the directory.
+    #[error(
+        "an import into {} did not come to its end; run `seqline import` again, or empty it",
+        dir.display()
+    )]
+    Importing {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// An import makes a store where nothing is. Choose another directory.
+    #[error("{} is not empty (it has {found:?}); an import needs an empty one", dir.display())]
+    NotEmpty {
+        /// The data directory.
+        dir: PathBuf,
+        /// One of the files found.
+        found: String,
+    },
     /// A newer Seqline wrote the directory. Run that version or a later one.
     #[error(
         "{} has data format {found}, this version knows up to {supported}; use a newer Seqline",

@@ -22,6 +22,8 @@ const LOG: &str = "log";
 /// The directory of the index: how it is found. All of it can be made again from the log.
 const INDEX: &str = "index";
 
+/// There while an import is under way: a store in the making.
+pub(crate) const IMPORTING: &str = "importing";
 /// There while a repair is under way: what will take the place of `log` and `index`.
 pub(crate) const REPAIRING: &str = "repairing";
 /// In [`REPAIRING`] once everything there is whole: the name of the directory that gets what was.
@@ -97,10 +99,57 @@ pub(crate) fn refuse_half_repaired(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Refuses a directory that has anything but what an interrupted import left.
+pub(crate) fn refuse_for_import(dir: &Path) -> Result<(), OpenError> {
+    let unfinished = dir.join(IMPORTING).exists() && !dir.join(FORMAT).exists();
+    for file in fs::read_dir(dir).map_err(OpenError::io("read", dir))? {
+        let name = file.map_err(OpenError::io("read", dir))?.file_name();
+        let left = name == IMPORTING || name == LOG || name == INDEX;
+        if name != LOCK && !(unfinished && left) {
+            let found = name.to_string_lossy().into_owned();
+            return Err(OpenError::NotEmpty { dir: dir.to_owned(), found });
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty place for an import; clears what an interrupted one left.
+pub(crate) fn begin_import(dir: &Path) -> Result<PathBuf, OpenError> {
+    let place = dir.join(IMPORTING);
+    // First what would be taken for a part of a store, last what says that it is none.
+    for part in [log_dir(dir), index_dir(dir), place.clone()] {
+        match fs::remove_dir_all(&part) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                return Err(OpenError::io("clear", &part)(e));
+            }
+            _ => {}
+        }
+    }
+    fs::create_dir(&place).map_err(OpenError::io("create", &place))?;
+    sync_dir(dir)?;
+    begin(&place)?;
+    Ok(place)
+}
+
+/// Makes an imported store, which is whole, the one of the directory.
+pub(crate) fn settle_import(dir: &Path) -> Result<(), OpenError> {
+    let place = dir.join(IMPORTING);
+    for name in [LOG, INDEX, FORMAT] {
+        let from = place.join(name);
+        fs::rename(&from, dir.join(name)).map_err(OpenError::io("rename", &from))?;
+        sync_dir(dir)?;
+    }
+    fs::remove_dir_all(&place).map_err(OpenError::io("remove", &place))?;
+    sync_dir(dir)
+}
+
 fn inspect_unfinished(dir: &Path) -> Result<Found, OpenError> {
     let unfinished = dir.join(FORMAT_NEW).exists();
     for file in fs::read_dir(dir).map_err(OpenError::io("read", dir))? {
         let name = file.map_err(OpenError::io("read", dir))?.file_name();
+        if name == IMPORTING {
+            return Err(OpenError::Importing { dir: dir.to_owned() });
+        }
         let ours = name == FORMAT_NEW || name == LOG || name == INDEX;
         if name != LOCK && !(unfinished && ours) {
             let found = name.to_string_lossy().into_owned();

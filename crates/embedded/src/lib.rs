@@ -7,6 +7,7 @@
 //! describes every byte on disk; `record` and `rows` are the only code that knows them.
 
 mod backlog;
+mod build;
 mod check;
 mod chunks;
 mod committer;
@@ -19,6 +20,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod group;
+mod import;
 mod index;
 mod keeper;
 mod loader;
@@ -47,6 +49,7 @@ mod varint;
 mod tests;
 
 pub use error::OpenError;
+pub use import::{Import, Imported};
 pub use options::{Durability, Options};
 pub use repair::{RepairEvent, RepairSummary, Repaired, repair};
 pub use store::EmbeddedStore;

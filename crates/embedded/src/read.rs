@@ -53,11 +53,32 @@ pub(crate) fn page_at_once(engine: &Engine, read: &Read) -> Option<Result<Page>>
         (bytes.get() <= AT_ONCE_BYTES_MAX).then_some(frames)
     };
     let page = reading.fill(engine, read, refs, (AT_ONCE_TOGETHER, &messages));
-    page.transpose()
+    // What is behind numbers without an entry may have to be waited for.
+    page.transpose().filter(|page| !page.as_ref().is_ok_and(is_hole))
 }
 
 /// Reads one page.
 pub(crate) fn page(engine: &Engine, read: &Read) -> Result<Page> {
+    let mut read = read.clone();
+    loop {
+        let (page, low, high) = part(engine, &read)?;
+        if !is_hole(&page) || low > high {
+            return Ok(page);
+        }
+        match read.direction {
+            Direction::Forward => read.after = Seq::new(high),
+            Direction::Backward => read.until = Seq::new(low - 1),
+        }
+    }
+}
+
+/// Whether all numbers of a page are without an entry, and others follow.
+fn is_hole(page: &Page) -> bool {
+    page.entries.is_empty() && page.more
+}
+
+/// Reads as many positions as a page may have, from the lowest to the highest.
+fn part(engine: &Engine, read: &Read) -> Result<(Page, u64, u64)> {
     let key = read.timeline.key();
     let mut tries = TRIES;
     loop {
@@ -70,7 +91,7 @@ pub(crate) fn page(engine: &Engine, read: &Read) -> Result<Page> {
                     return Err(error);
                 }
             }
-            page => return page,
+            Ok(page) => return Ok((page, begun.low, begun.high)),
         }
     }
 }
@@ -198,6 +219,9 @@ impl Reading {
             let Some(frames) = messages(&lsns) else { return Ok(None) };
             for ((seq, _), frame) in part.iter().zip(frames) {
                 let entry = entry(&read.timeline, Seq::new(*seq), frame)?;
+                if entry.message.body.as_bytes().is_empty() {
+                    continue;
+                }
                 bytes += entry.message.body.len();
                 // The first entry comes however large it is.
                 if bytes > read.bytes_max && !page.entries.is_empty() {
@@ -224,13 +248,15 @@ fn entry(timeline: &TimelineId, seq: Seq, frame: Frame) -> Result<Entry> {
         ReadError::Damaged { detail } => error::corrupt(timeline, seq, detail),
         ReadError::Gone => error::corrupt(timeline, seq, "its segment of the log is gone"),
     })?;
-    let message = match frame.kind {
-        record::SEND => record::message(&frame.head),
-        _ => None,
+    let message = match record::is_message(frame.kind) {
+        true => record::message(&frame.head),
+        false => None,
     };
     let message = message.ok_or_else(|| error::corrupt(timeline, seq, "it is no message"))?;
     let whose = match timeline {
-        TimelineId::Conversation(id) => message.conversation == *id && message.seq == seq,
+        TimelineId::Conversation(id) => {
+            frame.kind == record::SEND && message.conversation == *id && message.seq == seq
+        }
         TimelineId::Inbox(_) => true,
     };
     match whose {

@@ -15,8 +15,16 @@ use crate::varint;
 
 /// The kind of a frame that holds a send.
 pub(crate) const SEND: u8 = 1;
+/// The kind of a frame that holds a message for inboxes alone: imported from where every inbox has
+/// a copy of its own. Its conversation has the message elsewhere, or not at all.
+pub(crate) const COPY: u8 = 3;
 /// The kind of a frame that holds a trim.
 pub(crate) const TRIM: u8 = 2;
+
+/// Whether a frame of this kind holds a message.
+pub(crate) fn is_message(kind: u8) -> bool {
+    matches!(kind, SEND | COPY)
+}
 
 /// Who sent a message, beside the members of its conversation.
 const SENDER_NONE: u8 = 0;
@@ -46,7 +54,7 @@ pub(crate) fn put_head(
 ) {
     out.extend_from_slice(&send.id.0.to_le_bytes());
     out.extend_from_slice(&at.0.to_le_bytes());
-    let (kind, named) = sender_kind(send);
+    let (kind, named) = sender_kind(send.sender.as_ref(), &send.conversation);
     out.push(kind);
     varint::put(out, seq.get());
     varint::put_bytes(out, conversation);
@@ -56,8 +64,25 @@ pub(crate) fn put_head(
     out.extend_from_slice(send.body.as_bytes());
 }
 
-fn sender_kind(send: &Outgoing) -> (u8, Option<&MemberId>) {
-    match (&send.sender, &send.conversation) {
+/// Writes the head of a message that has everything already.
+pub(crate) fn put_message(out: &mut Vec<u8>, message: &Message) {
+    out.extend_from_slice(&message.id.0.to_le_bytes());
+    out.extend_from_slice(&message.at.0.to_le_bytes());
+    let (kind, named) = sender_kind(message.sender.as_ref(), &message.conversation);
+    out.push(kind);
+    varint::put(out, message.seq.get());
+    varint::put_bytes(out, &TimelineId::from(message.conversation.clone()).key());
+    if let Some(named) = named {
+        varint::put_bytes(out, named.as_bytes());
+    }
+    out.extend_from_slice(message.body.as_bytes());
+}
+
+fn sender_kind<'a>(
+    sender: Option<&'a MemberId>,
+    conversation: &ConversationId,
+) -> (u8, Option<&'a MemberId>) {
+    match (sender, conversation) {
         (None, _) => (SENDER_NONE, None),
         (Some(sender), ConversationId::Direct(low, _)) if sender == low => (SENDER_LOW, None),
         (Some(sender), ConversationId::Direct(_, high)) if sender == high => (SENDER_HIGH, None),
@@ -112,6 +137,11 @@ enum Sender<'a> {
 }
 
 impl<'a> Head<'a> {
+    /// Whether no message stands at this position, as an import found it.
+    pub(crate) fn is_hole(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// `None` if the bytes are no head of a send.
     pub(crate) fn decode(bytes: &'a [u8]) -> Option<Head<'a>> {
         let (id, rest) = bytes.split_first_chunk::<16>()?;

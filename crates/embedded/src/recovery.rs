@@ -66,7 +66,7 @@ impl<'a> Replay<'a> {
             self.names.clear();
         }
         let taken = match frame.kind {
-            record::SEND => self.send(frame),
+            record::SEND | record::COPY => self.send(frame),
             record::TRIM => self.trim(frame),
             kind => Err(format!("a frame of kind {kind}, which this version does not know")),
         };
@@ -89,8 +89,10 @@ impl<'a> Replay<'a> {
         let rest = Rest::decode(frame.rest).ok_or("recipients that cannot be read")?;
         let old = frame.lsn < self.from;
         if !old {
-            let place = self.place(head.conversation, head.seq.get());
-            self.push(place, frame.lsn.raw(), head.seq.get(), head.at.0)?;
+            if frame.kind == record::SEND {
+                let place = self.place(head.conversation, head.seq.get());
+                self.push(place, frame.lsn.raw(), head.seq.get(), head.at.0)?;
+            }
             self.replayed.sends += 1;
         }
         let mut receiver_seq = Seq::ZERO;

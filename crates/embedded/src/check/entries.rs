@@ -88,17 +88,17 @@ pub(super) struct LogEntries {
 
 impl LogEntries {
     /// Takes a frame in, and tells the entries that it made and that are left. Returns how many
-    /// messages it has.
+    /// messages it has, and how many positions of inboxes without one.
     pub(super) fn frame(
         &mut self,
         frame: &Frame<'_>,
         floors: &Floors,
         tell: &mut dyn FnMut(Entry<'_>),
-    ) -> Result<u64, &'static str> {
+    ) -> Result<(u64, u64), &'static str> {
         match frame.kind {
-            record::SEND => self.send(frame, floors, tell).map(|()| 1),
+            record::SEND | record::COPY => self.send(frame, floors, tell),
             record::TRIM => match record::decode_trim(frame.head) {
-                Some(_) => Ok(0),
+                Some(_) => Ok((0, 0)),
                 None => Err("a trim cannot be read"),
             },
             _ => Err("a frame of a kind that this version does not know"),
@@ -110,16 +110,21 @@ impl LogEntries {
         frame: &Frame<'_>,
         floors: &Floors,
         tell: &mut dyn FnMut(Entry<'_>),
-    ) -> Result<(), &'static str> {
+    ) -> Result<(u64, u64), &'static str> {
         let head = record::Head::decode(frame.head).ok_or("a send cannot be read")?;
         let rest = Rest::decode(frame.rest).ok_or("recipients cannot be read")?;
         let lsn = frame.lsn.raw();
         let mut left = |timeline: &[u8], seq: u64| {
-            if seq >= floors.get(timeline) {
+            let left = seq >= floors.get(timeline);
+            if left {
                 tell(Entry { timeline, seq, lsn });
             }
+            u64::from(left)
         };
-        left(head.conversation, head.seq.get());
+        if frame.kind == record::SEND {
+            left(head.conversation, head.seq.get());
+        }
+        let mut positions = 0;
         for recipient in rest.recipients() {
             let (who, seq) = recipient.ok_or("a recipient cannot be read")?;
             let number = match who {
@@ -130,8 +135,9 @@ impl LogEntries {
                 Recipient::Numbered(number) => number,
             };
             let name = self.names.get(&number).ok_or("a recipient has no name")?;
-            left(name, seq.get());
+            positions += left(name, seq.get());
         }
-        Ok(())
+        let holes = if head.is_hole() { positions } else { 0 };
+        Ok((u64::from(frame.kind == record::SEND && !head.is_hole()), holes))
     }
 }

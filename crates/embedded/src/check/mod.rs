@@ -167,7 +167,13 @@ impl Check<'_> {
                 match found {
                     _ if at >= self.end => {}
                     Scan::Frame(frame) => match entries.frame(&frame, floors, tell) {
-                        Ok(messages) => self.summary.messages += u64::from(first) * messages,
+                        Ok((messages, holes)) if first => {
+                            self.summary.messages += messages;
+                            // The index counted them.
+                            self.summary.inbox_entries =
+                                self.summary.inbox_entries.saturating_sub(holes);
+                        }
+                        Ok(_) => {}
                         Err(detail) => {
                             let place = format!("log segment {segment:016x}, {:?}", frame.lsn);
                             self.problem_if(first, &place, detail);

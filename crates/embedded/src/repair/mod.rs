@@ -6,9 +6,8 @@
 //! away; `swap` tells how a killed repair ends well.
 //!
 //! `survey` reads the log, `old` the index that was there, `losses` puts both together. `reindex`
-//! and `rewrite` are the two ways to repair, `build` makes the index in both.
+//! and `rewrite` are the two ways to repair; `build` makes the index in both.
 
-mod build;
 mod events;
 mod floors;
 mod losses;
@@ -24,6 +23,7 @@ use std::sync::Arc;
 use seqline_core::clock::{Clock, Entropy, UnixMillis};
 use seqline_core::id::Epoch;
 
+use crate::build::{Builder, Plan};
 use crate::error::OpenError;
 use crate::format::{self, Found};
 use crate::index::IndexOptions;
@@ -32,7 +32,6 @@ use crate::log::{self, Settings, Surveyed};
 use crate::open::{index_options, log_settings};
 use crate::options::{Options, Tuning};
 use crate::storage::{Disk, RealDisk};
-use build::{Builder, Plan};
 use events::Teller;
 pub use events::{RepairEvent, RepairSummary, Repaired};
 use losses::Losses;

@@ -1,9 +1,9 @@
 //! A sound log, and an index that is not: the index is made again. No entry gets another number.
 
-use super::build::Builder;
 use super::events::Teller;
 use super::old::OldIndex;
 use super::survey::{Survey, frame_bytes, inbox_key, unreadable};
+use crate::build::Builder;
 use crate::error::OpenError;
 use crate::log::{Frame, Scan, Segments};
 use crate::record::{self, Recipient, Rest};
@@ -79,7 +79,7 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Failure> {
-        if frame.kind != record::SEND {
+        if !record::is_message(frame.kind) {
             return Ok(());
         }
         let unread = || Failure::Numbers {
@@ -88,7 +88,9 @@ impl Filling<'_> {
         };
         let head = record::Head::decode(frame.head).ok_or_else(unread)?;
         let rest = Rest::decode(frame.rest).ok_or_else(unread)?;
-        self.entry(head.conversation, head.seq.get(), frame, head.at.0)?;
+        if frame.kind == record::SEND {
+            self.entry(head.conversation, head.seq.get(), frame, head.at.0)?;
+        }
         let mut receiver_seq = Seq::ZERO;
         for (who, seq) in rest.recipients().flatten() {
             let number = match who {
@@ -133,7 +135,9 @@ impl Filling<'_> {
             // Only what was trimmed can be in a segment that was freed. Of a timeline that begins
             // behind one, nothing is hidden by saying so.
             let trimmed = floors.get(timeline) >= seq || latest == 0;
-            if seq <= latest || !trimmed || !self.holes {
+            // An imported timeline may begin anywhere, behind a trim that says so.
+            let begins = latest == 0 && floors.get(timeline) == seq;
+            if seq <= latest || !trimmed || !(self.holes || begins) {
                 return Err(Failure::Numbers {
                     place: super::losses::conversation(timeline),
                     detail: format!("entry {seq} follows entry {latest} in the log"),

@@ -5,11 +5,11 @@ use hashbrown::HashMap;
 use seqline_core::seq::Seq;
 use seqline_core::store::Receipt;
 
-use super::build::Builder;
 use super::events::Teller;
 use super::losses::{Losses, conversation};
 use super::old::OldIndex;
 use super::survey::{Survey, frame_bytes, inbox_key, unreadable};
+use crate::build::Builder;
 use crate::error::OpenError;
 use crate::log::{Frame, Lsn, Scan, Segments, Writer};
 use crate::record::{self, Recipient, Rest};
@@ -88,25 +88,36 @@ impl Rewrite<'_> {
 
     fn frame(&mut self, frame: &Frame<'_>, teller: &mut Teller<'_>) -> Result<(), OpenError> {
         // What the survey could not understand was told as damage.
-        let (record::SEND, Some(head), Some(rest)) =
-            (frame.kind, record::Head::decode(frame.head), Rest::decode(frame.rest))
-        else {
+        let (true, Some(head), Some(rest)) = (
+            record::is_message(frame.kind),
+            record::Head::decode(frame.head),
+            Rest::decode(frame.rest),
+        ) else {
             return Ok(());
         };
         if rest.recipients().any(|one| one.is_none()) {
             return Ok(());
         }
-        let place = self.place(head.conversation)?;
-        let seq = Seq::new(self.builder.latest(place) + 1);
-        self.missed(head.conversation, head.seq.get(), seq.get(), teller);
-        self.survey.floors.survives(head.conversation, head.seq.get());
+        let (mut seq, mut place) = (head.seq, None);
+        if frame.kind == record::SEND {
+            let conversation = self.place(head.conversation)?;
+            seq = Seq::new(self.builder.latest(conversation) + 1);
+            place = Some(conversation);
+            self.missed(head.conversation, head.seq.get(), seq.get(), teller);
+            self.survey.floors.survives(head.conversation, head.seq.get());
+        }
         let deliveries = self.deliveries(&rest)?;
         let lost = (rest.count - deliveries.len()) as u64;
         if lost > 0 {
             teller.deliveries_lost(conversation(head.conversation), seq.get(), lost);
         }
+        if place.is_none() && deliveries.is_empty() {
+            return Ok(());
+        }
         let lsn = self.write(frame, &rest, seq, &deliveries)?;
-        self.builder.push(place, lsn, head.at.0);
+        if let Some(place) = place {
+            self.builder.push(place, lsn, head.at.0);
+        }
         for delivery in &deliveries {
             self.builder.push(delivery.place, lsn, 0);
         }
@@ -203,7 +214,7 @@ impl Rewrite<'_> {
             record::put_named(out, number, &delivery.key[1..], delivery.seq);
             numbers.insert(delivery.key.clone(), number);
         }
-        let lsn = self.log.push(record::SEND, &self.state.head, &self.state.rest);
+        let lsn = self.log.push(frame.kind, &self.state.head, &self.state.rest);
         self.state.group += (self.state.head.len() + self.state.rest.len()) as u64;
         if self.state.group >= GROUP_BYTES {
             self.log.commit(false).map_err(OpenError::io("write to", self.builder.dir()))?;

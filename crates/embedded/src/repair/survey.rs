@@ -110,7 +110,7 @@ impl Reading<'_> {
     /// `None` if it is no frame that this version wrote.
     fn frame(&mut self, frame: &Frame<'_>) -> Option<()> {
         match frame.kind {
-            record::SEND => self.send(frame),
+            record::SEND | record::COPY => self.send(frame),
             record::TRIM => {
                 let (timeline, first) = record::decode_trim(frame.head)?;
                 self.survey.floors.raise(timeline, first.get());
@@ -121,10 +121,10 @@ impl Reading<'_> {
     }
 
     fn send(&mut self, frame: &Frame<'_>) -> Option<()> {
-        record::Head::decode(frame.head)?;
+        let head = record::Head::decode(frame.head)?;
         let rest = Rest::decode(frame.rest)?;
         rest.recipients().all(|one| one.is_some()).then_some(())?;
-        self.survey.messages += 1;
+        self.survey.messages += u64::from(frame.kind == record::SEND && !head.is_hole());
         let mut nameless = Vec::new();
         for (at, (who, seq)) in rest.recipients().flatten().enumerate() {
             match who {

@@ -5,6 +5,7 @@ mod contract;
 mod directory;
 mod failures;
 mod hooks;
+mod import;
 mod keys;
 mod limits;
 mod repair;

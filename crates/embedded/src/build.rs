@@ -26,7 +26,7 @@ const KEYS_TOGETHER: usize = 1_024;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An index in the making, beside the log it is for.
-pub(super) struct Builder {
+pub(crate) struct Builder {
     engine: Engine,
     index_dir: PathBuf,
     dirty: Vec<Place>,
@@ -37,17 +37,17 @@ pub(super) struct Builder {
 }
 
 /// What a builder needs to know.
-pub(super) struct Plan<'a> {
-    pub(super) dir: PathBuf,
-    pub(super) options: &'a IndexOptions,
-    pub(super) tuning: Tuning,
-    pub(super) window: Duration,
-    pub(super) now: UnixMillis,
+pub(crate) struct Plan<'a> {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: &'a IndexOptions,
+    pub(crate) tuning: Tuning,
+    pub(crate) window: Duration,
+    pub(crate) now: UnixMillis,
 }
 
 impl Builder {
     /// Begins an index in `plan.dir` for the log that `segments` reads.
-    pub(super) fn new(
+    pub(crate) fn new(
         plan: Plan<'_>,
         segments: Segments,
         lock: DirLock,
@@ -74,23 +74,23 @@ impl Builder {
     }
 
     /// Where the index is made.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.index_dir
     }
 
     /// Where a timeline is in memory.
-    pub(super) fn place(&self, key: &[u8]) -> Result<Place, OpenError> {
+    pub(crate) fn place(&self, key: &[u8]) -> Result<Place, OpenError> {
         let found = timelines::load(&self.engine, key);
         found.map_err(|error| OpenError::damaged(&self.index_dir, error.to_string()))
     }
 
     /// The newest entry of the timeline at `place`.
-    pub(super) fn latest(&self, place: Place) -> u64 {
+    pub(crate) fn latest(&self, place: Place) -> u64 {
         self.engine.table.with(place, |tail| tail.latest).unwrap_or(0)
     }
 
     /// Adds the next entry to the timeline at `place`.
-    pub(super) fn push(&mut self, place: Place, lsn: Lsn, at: u64) {
+    pub(crate) fn push(&mut self, place: Place, lsn: Lsn, at: u64) {
         let mut tails = self.engine.table.tails_mut();
         let tail = &mut tails[place.slot];
         let before = tail.heap_bytes();
@@ -105,7 +105,7 @@ impl Builder {
     /// The next entry of a timeline is `seq`; those before are trimmed, and the segments that had
     /// some of them are freed. In the chunk that has `seq`, what is gone becomes places that are
     /// none: nobody reads them.
-    pub(super) fn begin_at(&mut self, key: &[u8], place: Place, seq: u64) -> Result<(), OpenError> {
+    pub(crate) fn begin_at(&mut self, key: &[u8], place: Place, seq: u64) -> Result<(), OpenError> {
         let stored = timelines::head(&self.engine.index, key);
         let stored = stored.map_err(|e| OpenError::damaged(&self.index_dir, e.to_string()))?;
         if let Some(head) = stored {
@@ -127,7 +127,7 @@ impl Builder {
     }
 
     /// Keeps the answer that an idempotency key got, unless the key is forgotten already.
-    pub(super) fn answer(&mut self, row: &[u8], answer: &Answer) {
+    pub(crate) fn answer(&mut self, row: &[u8], answer: &Answer) {
         if answer.receipt.at.0 > self.keys_from {
             self.keys.put(&rows::expiry_key(answer.receipt.at.0, row), &[]);
             self.keys.put(row, &answer.encode());
@@ -136,18 +136,18 @@ impl Builder {
     }
 
     /// Writes the answers that wait for more.
-    pub(super) fn write_answers(&mut self) {
+    pub(crate) fn write_answers(&mut self) {
         self.engine.index.write(&std::mem::take(&mut self.keys));
         self.keys_waiting = 0;
     }
 
     /// Whether an answer is kept for a key that was written.
-    pub(super) fn has_answer(&self, row: &[u8]) -> Result<bool, OpenError> {
+    pub(crate) fn has_answer(&self, row: &[u8]) -> Result<bool, OpenError> {
         Ok(self.engine.index.get(row).map_err(|e| self.failed(e))?.is_some())
     }
 
     /// Forgets the entries of a timeline before `first`; its newest one stays.
-    pub(super) fn trim(&mut self, key: &[u8], first: u64) -> Result<(), OpenError> {
+    pub(crate) fn trim(&mut self, key: &[u8], first: u64) -> Result<(), OpenError> {
         let place = self.place(key)?;
         let mut tails = self.engine.table.tails_mut();
         let tail = &mut tails[place.slot];
@@ -165,13 +165,13 @@ impl Builder {
 
     /// Takes timelines out of memory if they take too much. Between frames only: nobody may keep
     /// a place over it.
-    pub(super) fn relieve(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn relieve(&mut self) -> Result<(), OpenError> {
         if self.keys_waiting >= KEYS_TOGETHER {
             self.write_answers();
         }
         let bound = self.engine.table_bytes_max;
         #[cfg(test)]
-        super::most_taken(self.engine.table.bytes());
+        crate::repair::most_taken(self.engine.table.bytes());
         if self.engine.table.bytes() > bound {
             self.save()?;
             // A timeline that grew since it last waited waits for another round.
@@ -188,7 +188,7 @@ impl Builder {
     }
 
     /// Ends the index: the log needs to be replayed from `replay` on.
-    pub(super) fn finish(mut self, replay: Lsn) -> Result<(), OpenError> {
+    pub(crate) fn finish(mut self, replay: Lsn) -> Result<(), OpenError> {
         self.save()?;
         let mut batch = std::mem::take(&mut self.keys);
         batch.put(rows::REPLAY, &replay.raw().to_be_bytes());
@@ -199,7 +199,7 @@ impl Builder {
     }
 
     /// Saves all timelines that have something to save.
-    pub(super) fn save(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn save(&mut self) -> Result<(), OpenError> {
         let dirty = std::mem::take(&mut self.dirty);
         save(&self.engine, &dirty).map_err(|e| self.failed(e))?;
         Ok(())
