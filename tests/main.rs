@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, with the place"
 )]
 
+mod adoption;
 mod bad_input;
 mod bench;
 mod clients;

@@ -1,4 +1,5 @@
-//! `check` verifies a data directory while no server has it; with `--repair` it makes it sound.
+//! `check` verifies a data directory while no server has it, or a MongoDB database; with `--repair`
+//! it makes a directory sound.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,16 +13,17 @@ use seqline_embedded::{EmbeddedStore, OpenError, Options};
 use seqline_server::system::{SystemClock, SystemEntropy};
 use serde_json::json;
 
-use super::{Ended, Failed, repair};
+use super::{Ended, Failed, check_mongo, mongo, repair};
 
 /// Most problems kept for `--json`; the number of all of them is always told.
 const PROBLEMS_MAX: usize = 10_000;
 
-/// Verify a data directory: numbers without a gap, every reference, every checksum
+/// Verify a data directory, or a MongoDB database of Seqline's or go-timeline's
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop the server first: one process at a time has a directory. Nothing is repaired without --repair.
-What a crash left behind is finished first, as every start does.
+A directory: numbers without a gap, every reference, every checksum. Stop the server first: one
+process at a time has a directory. Nothing is repaired without --repair. What a crash left behind is
+finished first, as every start does.
 
 --repair is for a directory that does not open, or in which problems were found. It asks nothing:
 * If only the index is damaged or gone, it is made again from the log. Nothing is lost and nothing
@@ -32,22 +34,42 @@ What a crash left behind is finished first, as every start does.
 A sound directory is not touched. What was there is kept in damaged-<time> in the directory, so
 the disk needs room for a second log and index. A repair that is interrupted can be run again.
 
+--mongo is for a database, in use or not, opened by Seqline before or only by go-timeline. It reads
+everything once and changes nothing, ever. Problems are duplicates (several documents at one
+position), documents that cannot be read, and of Seqline's own: missing numbers, inbox entries
+without their message, disorder. Told, and no problem: numbers that go-timeline burnt, messages on
+their way, entries under names that nobody can ask for. What to do is said with each; of duplicates
+also which to keep, and the command for mongosh. Without an index on id and seq, MongoDB sorts
+first, which takes space on its disk.
+
 Exit codes: 0 everything holds, or was repaired without a loss; 1 problems were found, or something
-is lost; 2 wrong usage; 3 the directory cannot be opened or repaired.
+is lost; 2 wrong usage; 3 the directory or the database cannot be opened, reached or repaired.
 
 Examples:
   seqline check seqline-data
   seqline check --json /var/lib/seqline
-  seqline check seqline-data --repair")]
+  seqline check seqline-data --repair
+  seqline check --mongo mongodb://127.0.0.1:27017 --database im")]
 pub struct Check {
     /// The data directory
-    dir: PathBuf,
-    /// Print one JSON object: what was read, and the first 10,000 problems
+    #[arg(required_unless_present = "mongo")]
+    dir: Option<PathBuf>,
+    /// Print JSON. Of a directory one object: what was read, and the first 10,000 problems. Of a
+    /// database one object a line: every finding, and at the end what was read
     #[arg(long)]
     json: bool,
     /// Make a damaged directory sound again, and say what is lost
-    #[arg(long)]
+    #[arg(long, conflicts_with = "mongo")]
     repair: bool,
+    /// Verify this MongoDB database instead of a directory; @FILE reads the address from a file
+    #[arg(long, value_name = "URI", conflicts_with = "dir")]
+    mongo: Option<String>,
+    #[command(flatten)]
+    names: mongo::Names,
+    /// To go back to go-timeline: print commands for `redis-cli --pipe` that raise its counters to
+    /// the newest numbers in the database
+    #[arg(long, requires = "mongo", conflicts_with = "json")]
+    redis_counters: bool,
 }
 
 /// What a verification found.
@@ -60,13 +82,21 @@ pub(super) struct Verified {
 
 impl Check {
     pub fn run(self) -> Ended {
-        if self.repair {
-            return repair::run(&self.dir, self.json);
+        if let Some(uri) = &self.mongo {
+            let options = self.names.options(uri)?;
+            return match self.redis_counters {
+                true => check_mongo::counters(&options),
+                false => check_mongo::run(&options, self.json),
+            };
         }
-        self.tell(verify(&self.dir, self.json)?)
+        let dir = self.dir.as_deref().unwrap_or(Path::new(""));
+        match self.repair {
+            true => repair::run(dir, self.json),
+            false => self.tell(dir, verify(dir, self.json)?),
+        }
     }
 
-    fn tell(&self, verified: Verified) -> Ended {
+    fn tell(&self, dir: &Path, verified: Verified) -> Ended {
         let Verified { summary, problems, .. } = verified;
         let CheckSummary { timelines, inbox_entries, messages, problems: found } = summary;
         if self.json {
@@ -89,7 +119,7 @@ impl Check {
             _ => Err(Failed::outcome(format!(
                 "{0} has {found} problems; `seqline check {0} --repair` saves what can be saved, \
                  or restore a backup",
-                self.dir.display()
+                dir.display()
             ))),
         }
     }

@@ -2,10 +2,13 @@
 
 mod bench;
 mod check;
+mod check_mongo;
 mod config;
 mod health;
 mod history;
+mod import;
 mod message;
+mod mongo;
 mod reader;
 mod repair;
 mod replay;
@@ -57,6 +60,7 @@ enum Command {
     Replay(replay::Replay),
     Bench(bench::Bench),
     Check(check::Check),
+    Import(import::Import),
     CheckConfig(config::CheckConfig),
     GenConfig(config::GenConfig),
 }
@@ -100,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Replay(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::CheckConfig(command) => command.run(),
         Command::GenConfig(command) => command.run(),
     };
