@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Server;
+use crate::support::mongo::Mongo;
 use crate::support::process::SEQLINE;
 
 /// The pages with `console` blocks.
@@ -45,10 +46,15 @@ fn run(command: &str, server: &Server) -> String {
     let command = command
         .replace("127.0.0.1:8000", &server.http.to_string())
         .replace("127.0.0.1:9000", &server.grpc.to_string());
+    shell(&command)
+}
+
+/// Runs one command at the root of the project, with the program in the path.
+fn shell(command: &str) -> String {
     let folder = Path::new(SEQLINE).parent().unwrap().display();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
     let output = Command::new("bash")
-        .args(["-c", &command])
+        .args(["-c", command])
         .env("PATH", path)
         .current_dir(root())
         .output()
@@ -79,6 +85,24 @@ fn every_example_prints_what_its_page_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The commands of the guide on switching run against a database that go-timeline wrote, in an
+/// empty directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_guide_on_switching_print_what_it_says() {
+    let mongo = Mongo::in_memory();
+    crate::adoption::chat(&mongo).await;
+    let page = fs::read_to_string(root().join("docs/migrating.md")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let examples = examples(&page);
+    assert!(examples.len() >= 3, "the guide has commands");
+    for Example { line, command, output } in examples {
+        let command = command.replace("mongodb://127.0.0.1:27017", &format!("'{}'", mongo.uri()));
+        let command = format!("cd '{}' && {command}", place.path().display());
+        let printed = tokio::task::spawn_blocking(move || shell(&command)).await.unwrap();
+        assert!(same(&printed, &output), "docs/migrating.md:{line} prints\n{printed}");
+    }
 }
 
 #[test]
