@@ -60,12 +60,14 @@ async fn unfinished(
     up_to: u64,
     whole: u64,
 ) -> Result<(u64, BTreeMap<u64, Sent>), Stop> {
-    let lowest = own.keys().next().copied().unwrap_or(up_to).min(up_to);
+    // While this operation waited for numbers others may have made a part of its entries whole.
+    let own_left = || own.range(whole + 1..=up_to);
+    let lowest = own_left().next().map_or(up_to, |(seq, _)| *seq);
     let mut reach = REACH;
     for round in 0.. {
         let above = lowest.saturating_sub(reach + 1).max(whole);
         let documents = read(call, id, above, up_to).await?;
-        let complete = own.range(..=up_to).all(|(seq, _)| documents.contains_key(seq));
+        let complete = own_left().all(|(seq, _)| documents.contains_key(seq));
         if !documents.contains_key(&up_to) || !complete {
             // An old view: what it does not show may be there, and be unfinished.
             call.pause(round).await;

@@ -10,4 +10,5 @@ mod scenes;
 mod simulation;
 mod traces;
 mod waiting;
+mod walks;
 mod wire;
