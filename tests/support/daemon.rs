@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 /// How long a server may take until it says that it is ready. A machine that builds and tests on
@@ -75,9 +75,13 @@ impl Daemon {
         child.wait().unwrap();
     }
 
-    /// `SIGSTOP`: connections stay open and are accepted, and nothing is ever answered.
+    /// `SIGSTOP`: connections stay open and are accepted, and nothing is ever answered. All its
+    /// threads stand still when this returns: on a busy machine some go on for a while.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        let child = self.child.as_ref().expect("it runs");
+        let stopped = waitid(WaitId::Pid(Pid::from_child(child)), WaitIdOptions::STOPPED).unwrap();
+        assert!(stopped.is_some_and(|status| status.stopped()), "it has stopped");
     }
 
     /// `SIGCONT`: what came in while it was paused is answered now.
