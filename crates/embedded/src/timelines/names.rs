@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 
 use super::slots::Slots;
 
+/// Bytes of a name that stand inside of its slot; most are shorter.
+const INSIDE: usize = 32;
 /// Maps of names, so that none is large: one that grows hashes all that it has.
 const PARTS: usize = 64;
 
@@ -37,8 +39,8 @@ struct Entry {
 
 #[derive(Default)]
 struct Name {
-    /// The timeline's key; empty while the slot is free. Most are short.
-    key: SmallVec<[u8; 32]>,
+    /// The timeline's key; empty while the slot is free.
+    key: SmallVec<[u8; INSIDE]>,
     stamp: u32,
 }
 
@@ -50,6 +52,9 @@ impl Default for Names {
 }
 
 impl Names {
+    /// What a slot takes: the name, and its entry in a map that is half full.
+    pub(super) const SLOT_BYTES: usize = size_of::<Name>() + 2 * size_of::<Entry>();
+
     /// Where the timeline is whose key is `kind`, then `rest`, and whose hash is `hash`.
     pub(super) fn find(&self, hash: u64, kind: u8, rest: &[u8]) -> Option<Place> {
         let (part, tag) = split(hash);
@@ -90,7 +95,7 @@ impl Names {
         let found = self.parts[part].find_entry(spread(tag), |entry| entry.slot == slot);
         found.ok().expect("a slot in use has a name").remove();
         self.free.push(slot);
-        (hash, if key.spilled() { key.len() as u64 } else { 0 })
+        (hash, outside(&key))
     }
 
     /// The key of the timeline at `place`, if it is still there.
@@ -102,7 +107,7 @@ impl Names {
 
 /// The bytes that a key takes outside of its slot.
 pub(super) fn outside(key: &[u8]) -> u64 {
-    if key.len() > 32 { key.len() as u64 } else { 0 }
+    if key.len() > INSIDE { key.len() as u64 } else { 0 }
 }
 
 fn split(hash: u64) -> (usize, u32) {

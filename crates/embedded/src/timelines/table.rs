@@ -10,12 +10,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use foldhash::fast::RandomState;
 
 use super::names::{Names, Place, outside};
+use super::numbers::Assigned;
 use super::slots::Slots;
 use super::tail::Tail;
 
-/// What a timeline in use costs beside its key and its entries: its slot in all tables, and what
-/// the allocator adds.
-const TIMELINE_BYTES: u64 = 200;
+/// What a timeline in use costs beside what its key and its entries take outside of its slots: the
+/// slots here and with the committer, and its places in the queues of the backlog.
+const TIMELINE_BYTES: u64 =
+    (size_of::<Tail>() + Names::SLOT_BYTES + size_of::<Assigned>() + 3 * size_of::<Place>()) as u64;
 /// The most entries published under one lock, so that no reader waits long.
 const PIECE: usize = 4_096;
 /// Stripes of the counters that tell a load that it raced with an eviction.
