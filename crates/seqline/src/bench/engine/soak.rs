@@ -64,7 +64,7 @@ impl Engine<'_> {
                 let (store, counts) = (&*store, &counts);
                 scope.spawn(move || self.follow(store, &inboxes, counts));
             }
-            scope.spawn(|| say(&counts, each));
+            scope.spawn(|| say(&*store, &counts, each));
             let call = || store.append(traffic.outgoing());
             let done = |_| {
                 counts.sent.fetch_add(1, Ordering::Relaxed);
@@ -74,13 +74,13 @@ impl Engine<'_> {
             counts.is_over.store(true, Ordering::Relaxed);
             outcome
         });
-        let stored = store.status().stored_bytes;
-        close(store, &self.runtime)?;
-        std::fs::remove_dir_all(&dir)?;
         let wrong = counts.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(wrong) = wrong {
             return Err(Problem::Failed(wrong));
         }
+        let stored = store.status().stored_bytes;
+        close(store, &self.runtime)?;
+        std::fs::remove_dir_all(&dir)?;
         let deliveries = outcome.done * each;
         Ok(Found::new(row)
             .number("deliveries_per_second", deliveries as f64 / outcome.time.as_secs_f64())
@@ -126,12 +126,15 @@ impl Engine<'_> {
 }
 
 /// Says how it does, for people who watch.
-fn say(counts: &Counts, each: u64) {
+fn say(store: &dyn Store, counts: &Counts, each: u64) {
     let begun = Instant::now();
     let (mut last, mut before) = (begun, (0, 0));
     while !counts.is_over.load(Ordering::Relaxed) {
         thread::sleep(LOOK_INTERVAL);
         let now = Instant::now();
+        if let Some(reason) = store.status().refuses_sends {
+            counts.note_wrong(format!("sends are refused: {reason}"));
+        }
         if now - last < SAY_INTERVAL {
             continue;
         }
