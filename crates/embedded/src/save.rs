@@ -56,8 +56,8 @@ fn collect(engine: &Engine, places: &[Place]) -> Vec<Saved> {
         if tail.stamp != place.stamp || tail.dirty == 0 {
             return None;
         }
-        let head =
-            Head { first: tail.first, latest: tail.latest, at: tail.at, refs: tail.refs.clone() };
+        let refs = Refs::from_slice(&tail.refs);
+        let head = Head { first: tail.first, latest: tail.latest, at: tail.at, refs };
         let key = lookup.key(*place)?.to_vec();
         let (base, trimmed) = (tail.base, tail.trimmed);
         Some(Saved { place: *place, key, head, base, trimmed, before: 0 })

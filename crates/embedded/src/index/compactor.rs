@@ -10,13 +10,15 @@ use lsm_tree::compaction::filter::Context;
 use lsm_tree::compaction::{CompactionFilter, Factory, ItemAccessor, Verdict};
 use lsm_tree::{AbstractTree as _, SeqNo};
 
-use super::flush::BREAK_ROWS;
 use super::row;
 use super::shared::{Shared, lock};
 use crate::courtesy::Courtesy;
 
 /// How much the thread gives way to others; 19 would be most. It must still keep up.
 const NICENESS: i32 = 5;
+/// Rows merged between two breaks. Each costs a change of threads, which four times as many were
+/// seen to cost more than they spare the sends.
+const BREAK_ROWS: u32 = 256;
 /// How often replaced views are looked at while readers have them.
 const RETIRED_WAIT: Duration = Duration::from_millis(100);
 

@@ -23,7 +23,7 @@ use crate::courtesy::Courtesy;
 /// without looking: with 256 of them, the next start would find none.
 const UNSORTED_RUNS_MAX: usize = 128;
 /// Rows written between two breaks.
-pub(super) const BREAK_ROWS: u32 = 64;
+const BREAK_ROWS: u32 = 64;
 
 impl Shared {
     /// Makes everything written before durable.

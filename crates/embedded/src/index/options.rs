@@ -12,8 +12,6 @@ use lsm_tree::{Cache, CompressionType, Config, DescriptorTable};
 /// Of so many gets of absent keys one reads a block in vain, per table asked. A new conversation
 /// asks for several keys that are not there, so a miss must be almost free.
 const FALSE_POSITIVE_RATE: f32 = 0.001;
-/// From so many unsorted tables on, they are merged into the levels below.
-const UNSORTED_TABLES: u8 = 8;
 /// Levels of the tree.
 const LEVELS: usize = 7;
 /// How much larger each level is than the one above.
@@ -30,6 +28,9 @@ pub(crate) struct IndexOptions {
     pub table_bytes: u64,
     /// Size of a block of rows before compression: the least that is read and checked at once.
     pub block_bytes: u32,
+    /// From so many unsorted tables on, they are merged into the levels below. More of them are
+    /// fewer merges of the same rows below, and one more filter to ask for each.
+    pub unsorted_tables: u8,
     /// Most table files that are kept open.
     pub open_files: usize,
 }
@@ -40,6 +41,7 @@ impl Default for IndexOptions {
             cache_bytes: 128 * 1024 * 1024,
             table_bytes: 64 * 1024 * 1024,
             block_bytes: 4 * 1024,
+            unsorted_tables: 16,
             open_files: 256,
         }
     }
@@ -49,7 +51,7 @@ impl IndexOptions {
     /// How tables are merged.
     pub(super) fn strategy(&self) -> Arc<Leveled> {
         let leveled = Leveled::default()
-            .with_l0_threshold(UNSORTED_TABLES)
+            .with_l0_threshold(self.unsorted_tables)
             .with_level_ratio_policy(vec![f32::from(LEVEL_RATIO)]);
         Arc::new(leveled.with_table_target_size(self.table_bytes))
     }
@@ -59,7 +61,7 @@ impl IndexOptions {
     /// asks each level's filter, and a pinned one answers five times as fast as a cached one.
     fn pinned(&self) -> (usize, u64) {
         // The unsorted tables are about as large together as the first level is allowed to be.
-        let first = self.table_bytes * u64::from(UNSORTED_TABLES) / BYTES_PER_PINNED_BYTE;
+        let first = self.table_bytes * u64::from(self.unsorted_tables) / BYTES_PER_PINNED_BYTE;
         let (mut levels, mut pinned, mut next) = (0, 0, first);
         while levels < LEVELS && pinned + next <= self.cache_bytes / 2 {
             pinned += next;
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn what_is_pinned_is_at_most_half_of_the_memory() {
         let options = IndexOptions::default();
-        for (cache, levels) in [(0, 0), (31, 0), (32, 1), (64, 2), (383, 2), (384, 3)] {
+        for (cache, levels) in [(0, 0), (63, 0), (64, 1), (128, 2), (767, 2), (768, 3)] {
             let cache_bytes = cache * 1024 * 1024;
             let (pinned_levels, bytes) = IndexOptions { cache_bytes, ..options.clone() }.pinned();
             assert_eq!(pinned_levels, levels, "{cache} MiB");

@@ -2,6 +2,9 @@
 
 use crate::rows::{CHUNK_ENTRIES, Head, Refs, chunk_start};
 
+/// So many new entries are worth a save: their chunks, and one head for all of them.
+const SAVED_TOGETHER: u64 = 2 * CHUNK_ENTRIES;
+
 /// A timeline in use.
 ///
 /// `refs` are the entries from `base` to `latest`; everything below `base` is in the index.
@@ -47,14 +50,14 @@ impl Tail {
         Tail { base, latest: base - 1, ..Tail::default() }
     }
 
-    /// Adds the next entry. Says whether it made a chunk full.
+    /// Adds the next entry. Says whether the timeline is worth a save now.
     pub(crate) fn push(&mut self, lsn: u64, segment: u64) -> bool {
         self.refs.push(lsn);
         self.latest += 1;
         if self.dirty == 0 {
             self.dirty = segment;
         }
-        self.latest.is_multiple_of(CHUNK_ENTRIES)
+        self.latest.is_multiple_of(SAVED_TOGETHER)
     }
 
     /// Memory that its entries take beside the tail itself.
@@ -68,9 +71,9 @@ impl Tail {
         if keep > self.base {
             self.refs.drain(..(keep - self.base) as usize);
             self.base = keep;
-            if self.refs.is_empty() && self.refs.capacity() > CHUNK_ENTRIES as usize {
-                // A timeline that filled a chunk is likely to fill another one.
-                self.refs = Refs::with_capacity(CHUNK_ENTRIES as usize);
+            if self.refs.is_empty() && self.refs.capacity() > SAVED_TOGETHER as usize {
+                // A timeline that had so many is likely to have so many again.
+                self.refs = Refs::with_capacity(SAVED_TOGETHER as usize);
             }
         }
     }
@@ -94,7 +97,7 @@ mod tests {
     fn a_tail_keeps_what_fills_no_saved_chunk() {
         let mut tail = Tail::new();
         for n in 1..=130 {
-            assert_eq!(tail.push(n * 8, 1), n % 64 == 0);
+            assert_eq!(tail.push(n * 8, 1), n % 128 == 0);
         }
         assert_eq!(tail.range(5, 6), (5, &[40, 48][..]));
         tail.forget(130);

@@ -19,6 +19,7 @@ fn small() -> IndexOptions {
         cache_bytes: 4 * 1024 * 1024,
         table_bytes: 64 * 1024,
         block_bytes: 512,
+        unsorted_tables: 8,
         open_files: 16,
     }
 }

@@ -11,9 +11,12 @@ use super::traffic::{GROUPS, Shape, Traffic};
 use super::{Engine, bare};
 use crate::bench::null::NullStore;
 use crate::commands::terminal::Problem;
+use crate::machine::processor_time;
 
 /// How long the driver's own cost is measured.
 const OWN_TIME: Duration = Duration::from_millis(200);
+/// A program that hardly used the processor for so long is done.
+const IDLE_TIME: Duration = Duration::from_millis(500);
 /// Members of the groups of all rows that do not say otherwise.
 pub const GROUP_MEMBERS: usize = 50;
 
@@ -29,6 +32,27 @@ pub fn fifties() -> Shape {
 /// Sends from `traffic` to `store`.
 pub fn send(store: &dyn Store, traffic: &mut Traffic, pace: Pace, until: Until) -> Outcome {
     drive(pace, until, || store.append(traffic.outgoing()), |_| ())
+}
+
+/// The same, and waits until the work that it leaves behind is done, whose processor time counts.
+fn send_settled(store: &dyn Store, traffic: &mut Traffic, pace: Pace, until: Until) -> Outcome {
+    let mut outcome = send(store, traffic, pace, until);
+    outcome.used += settle();
+    outcome
+}
+
+/// Waits until this program does nothing; the processor time it used meanwhile.
+fn settle() -> Duration {
+    let start = processor_time();
+    let mut last = start;
+    loop {
+        std::thread::sleep(IDLE_TIME);
+        let now = processor_time();
+        if now.saturating_sub(last) < IDLE_TIME / 50 {
+            return now.saturating_sub(start);
+        }
+        last = now;
+    }
 }
 
 /// The processor time of this program for each delivery.
@@ -122,15 +146,17 @@ impl Engine<'_> {
             .latencies(&direct))
     }
 
-    /// What a delivery costs with few and with many entries stored, and its bytes on disk.
+    /// What a delivery costs with few and with many entries stored. Processor time counts until
+    /// the work behind the log is done too, which sends of either kind leave behind.
     pub fn cost(&self, row: &str) -> Result<Found, Problem> {
         let mut traffic = self.traffic(fifties())?;
         let dir = self.place.store_dir(row);
         let store = open(&dir)?;
         let until = Until::Time(self.warm_up(), self.settings.time);
-        let few = send(&*store, &mut traffic, self.closed(), until);
+        let few = send_settled(&*store, &mut traffic, self.closed(), until);
         let filled = self.fill(&*store, &mut traffic, self.settings.fill)?;
-        let many = send(&*store, &mut traffic, self.closed(), until);
+        settle();
+        let many = send_settled(&*store, &mut traffic, self.closed(), until);
         close(store, &self.runtime)?;
         std::fs::remove_dir_all(&dir)?;
         let rate = |outcome: &Outcome| {
