@@ -111,5 +111,6 @@ async fn tails(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(call.tails(of, ids).await?.into_iter().collect())
+    let tails = call.tails(of, ids).await?;
+    Ok(tails.into_iter().map(|tail| (tail.id, tail.seq)).collect())
 }

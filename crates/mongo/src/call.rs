@@ -11,7 +11,7 @@ use mongodb::bson::RawDocumentBuf;
 use seqline_core::error::Error;
 
 use crate::counts::Operation;
-use crate::db::{Collection, Entries, NoReply, Order, Outcome, Query, Update};
+use crate::db::{Collection, Entries, NoReply, Order, Outcome, Query, Tail, Update};
 use crate::shared::Shared;
 
 /// First pause before something is tried again.
@@ -132,11 +132,7 @@ impl Call {
     }
 
     /// The tails of those of the timelines that have one.
-    pub async fn tails(
-        &self,
-        of: Collection,
-        ids: Vec<String>,
-    ) -> Result<Vec<(String, u64)>, Stop> {
+    pub async fn tails(&self, of: Collection, ids: Vec<String>) -> Result<Vec<Tail>, Stop> {
         self.insist(|within| self.shared.db.tails(of, ids.clone(), within)).await
     }
 

@@ -82,12 +82,21 @@ impl Counts {
     }
 }
 
+/// Calls that went with the command of another.
+pub(crate) fn joined() -> Counter {
+    counter!("seqline_mongo_joined_total")
+}
+
 fn describe() {
-    describe_counter!("seqline_mongo_commands_total", "Commands sent to MongoDB, by what for");
+    describe_counter!("seqline_mongo_commands_total", "Calls of MongoDB, by what for");
+    describe_counter!(
+        "seqline_mongo_joined_total",
+        "Calls of MongoDB that went with the command of another call"
+    );
     describe_histogram!(
         "seqline_mongo_command_seconds",
         Unit::Seconds,
-        "Time of one command, until its reply or until none is waited for any more"
+        "Time of one call, until its reply or until none is waited for any more"
     );
     describe_counter!(
         "seqline_mongo_no_replies_total",

@@ -62,6 +62,8 @@ struct Delivery<'a> {
     inboxes: Vec<Inbox>,
     /// Of each entry, its position in the inbox of its last recipient.
     places: Vec<u64>,
+    /// Whether an insert had no reply.
+    silence: bool,
 }
 
 /// Delivers `entries`, consecutive ones of the conversation `id` before which everything is
@@ -76,7 +78,7 @@ pub(crate) async fn deliver(
 ) -> Result<Vec<u64>, Stop> {
     let inboxes = inboxes(entries);
     let places = vec![0; entries.len()];
-    let mut delivery = Delivery { call, id, entries, inboxes, places };
+    let mut delivery = Delivery { call, id, entries, inboxes, places, silence: false };
     let result = delivery.run().await;
     delivery.tell();
     result.map(|()| delivery.places)
@@ -222,7 +224,11 @@ impl Delivery<'_> {
             let known = this.call.shared.uptime.now();
             // Made only when its turn comes, so that few of many are in memory at once.
             let documents = command.iter().map(|place| this.document(*place)).collect();
-            let order = if chains { Order::Ordered } else { Order::Unordered };
+            let order = match () {
+                () if chains && command.len() > 1 => Order::Ordered,
+                () if this.silence => Order::Alone,
+                () => Order::Unordered,
+            };
             let outcomes = this.call.insert(Collection::Inboxes, documents, order).await?;
             Ok((command, outcomes, known))
         });
@@ -302,6 +308,7 @@ impl Delivery<'_> {
     }
 
     fn take_over(&mut self, places: &[Place], outcomes: Option<Vec<Outcome>>, known: Duration) {
+        self.silence |= outcomes.is_none();
         let outcomes = outcomes.unwrap_or_default();
         let (mut taken, mut stored) = (0, 0);
         for (place, outcome) in places.iter().zip(outcomes.into_iter().map(Some).chain(

@@ -17,6 +17,7 @@ mod epoch;
 mod exact;
 mod heads;
 pub mod hints;
+mod joined;
 mod legacy;
 mod life;
 mod lookup;

@@ -83,7 +83,8 @@ pub(crate) async fn read_tails(call: &Call, members: &[Text]) -> Result<Vec<Tail
         let known = shared.uptime.now();
         let ids = members.iter().map(|member| member.as_str().to_owned()).collect();
         let found = call.tails(Collection::Inboxes, ids).await?;
-        let found: HashMap<String, u64> = found.into_iter().collect();
+        let found: HashMap<String, u64> =
+            found.into_iter().map(|tail| (tail.id, tail.seq)).collect();
         let tails = members.into_iter().map(|member| {
             // An inbox without an entry has the tail 0.
             let seq = found.get(member.as_str()).copied().unwrap_or(0);

@@ -88,30 +88,20 @@ async fn newest(call: &Call, id: &str, fresh: bool) -> Result<Newest, Stop> {
     if !fresh && let Some(newest) = shared.tails.newest(id, known) {
         return Ok(newest);
     }
-    let query = Query::Range {
-        of: Collection::History,
-        id: id.to_owned(),
-        above: 0,
-        up_to: u64::MAX,
-        descending: true,
-        limit: 1,
-        bytes_max: usize::MAX,
-        fields: Fields::Head,
-    };
-    let found = call.find(query).await?;
+    let found = call.tails(Collection::History, vec![id.to_owned()]).await?;
     let mut newest = Newest { seq: 0, at: UnixMillis(0) };
-    if let Some(document) = found.first() {
-        let head = corrupt(id, 0, Head::read(document))?;
-        newest = Newest { seq: head.seq, at: head.at };
-        if head.pending.is_none() {
-            shared.tails.know_whole(id, head.seq);
+    if let Some(tail) = found.first() {
+        newest = Newest { seq: tail.seq, at: tail.at };
+        if !tail.pending {
+            shared.tails.know_whole(id, tail.seq);
         }
     }
     shared.tails.know_newest(id, newest, known);
     Ok(newest)
 }
 
-/// Inserts all that are open behind `newest`, in one ordered command.
+/// Inserts all that are open behind `newest`: several in one ordered command, a single one with
+/// those of other conversations, unless its last insert had no reply.
 async fn insert(call: &Call, id: &str, sends: &mut [Open], newest: Newest) -> Result<(), Stop> {
     let shared = &call.shared;
     let (now, known) = (shared.clock.now(), shared.uptime.now());
@@ -122,7 +112,13 @@ async fn insert(call: &Call, id: &str, sends: &mut [Open], newest: Newest) -> Re
         send.draft.sent.at = at;
         documents.push(send.draft.document(id, now));
     }
-    let outcomes = call.insert(Collection::History, documents, Order::Ordered).await?;
+    let in_doubt = sends.iter().any(|send| send.is_open() && send.in_doubt);
+    let order = match documents.len() {
+        1 if in_doubt => Order::Alone,
+        1 => Order::Unordered,
+        _ => Order::Ordered,
+    };
+    let outcomes = call.insert(Collection::History, documents, order).await?;
     let open = sends.iter_mut().filter(|send| send.is_open());
     let Some(outcomes) = outcomes else {
         open.for_each(|send| send.in_doubt = true);

@@ -42,7 +42,7 @@ impl Reader {
     /// The highest position of a timeline.
     pub async fn tail(&self, of: Collection, id: &str) -> Result<u64, NoReply> {
         let found = self.0.tails(of, vec![id.to_owned()], WITHIN).await?;
-        Ok(found.first().map_or(0, |(_, seq)| *seq))
+        Ok(found.first().map_or(0, |tail| tail.seq))
     }
 
     /// The floors of the timelines called `ids`, of those that have one.

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::counts::Counts;
 use crate::db::Db;
 use crate::hints::{Hints, Notices};
+use crate::joined::Joined;
 use crate::life::Life;
 use crate::marks::Marks;
 use crate::options::Options;
@@ -63,8 +64,16 @@ impl Shared {
     /// Called within the runtime on which everything shall run.
     pub fn new(db: Arc<dyn Db>, ports: Ports, options: Options, epoch: Epoch) -> Shared {
         let Ports { clock, entropy, uptime, hints, notices } = ports;
-        Shared {
+        let (life, runtime) = (Arc::<Life>::default(), Handle::current());
+        let joined = Joined::new(
             db,
+            Arc::clone(&uptime),
+            Arc::clone(&life),
+            options.command_time,
+            runtime.clone(),
+        );
+        Shared {
+            db: Arc::new(joined),
             holder: format!("{:016x}{:016x}", entropy.random(), entropy.random()),
             clock,
             entropy,
@@ -78,11 +87,11 @@ impl Shared {
             turns: Turns::default(),
             watchers: Watchers::new(),
             watched: Watched::default(),
-            life: Arc::default(),
+            life,
             counts: Counts::new(),
             reach: Reach::new(),
             options,
-            runtime: Handle::current(),
+            runtime,
         }
     }
 

@@ -105,7 +105,8 @@ async fn look_at(
     for some in timelines.chunks(COMMAND_MAX) {
         let ids = some.iter().map(|(_, place)| place.id.clone()).collect();
         let tails = Call::new(shared, Operation::Look).tails(of, ids).await?;
-        let tails: HashMap<String, u64> = tails.into_iter().collect();
+        let tails: HashMap<String, u64> =
+            tails.into_iter().map(|tail| (tail.id, tail.seq)).collect();
         for (key, place) in some {
             if shared.watched.found(key, tails.get(&place.id).copied().unwrap_or(0)) {
                 shared.watchers.wake(key);

@@ -18,7 +18,7 @@ use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCrit
 use mongodb::{Client, Database};
 
 use super::{
-    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Tail, Update,
 };
 use crate::options::{Options, WeakWrites};
 use crate::store::OpenError;
@@ -189,14 +189,10 @@ impl MongoDb {
         of: Collection,
         ids: Vec<String>,
         within: Duration,
-    ) -> Result<Vec<(String, u64)>, NoReply> {
-        let collection = self.database.collection::<Document>(self.name(of));
+    ) -> Result<Vec<Tail>, NoReply> {
+        let collection = self.database.collection::<RawDocumentBuf>(self.name(of));
         let mut cursor = collection
-            .aggregate([
-                doc! { "$match": { "id": { "$in": ids }, "seq": { "$gt": 0 } } },
-                doc! { "$sort": { "id": -1, "seq": -1 } },
-                doc! { "$group": { "_id": "$id", "seq": { "$first": "$seq" } } },
-            ])
+            .aggregate(commands::tails(of, &ids))
             .batch_size(FIRST_REPLY_MAX)
             .max_time(within)
             .read_concern(ReadConcern::majority())
@@ -205,9 +201,7 @@ impl MongoDb {
             .map_err(no_reply)?;
         let mut tails = Vec::new();
         while cursor.advance().await.map_err(no_reply)? {
-            let document = cursor.current();
-            let id = document.get_str("_id").map_err(no_reply)?.to_owned();
-            tails.push((id, commands::seq(document)?));
+            tails.push(commands::tail_of_group(cursor.current())?);
         }
         Ok(tails)
     }
@@ -217,9 +211,9 @@ impl MongoDb {
         of: Collection,
         id: String,
         within: Duration,
-    ) -> Result<Option<(String, u64)>, NoReply> {
+    ) -> Result<Option<Tail>, NoReply> {
         let found = self.find_all(commands::tail(of, &id), within).await?;
-        found.first().map(|document| Ok((id, commands::seq(document)?))).transpose()
+        found.first().map(|document| commands::tail_of_entry(id, document)).transpose()
     }
 }
 
@@ -256,12 +250,7 @@ impl Db for MongoDb {
         })
     }
 
-    fn tails(
-        &self,
-        of: Collection,
-        ids: Vec<String>,
-        within: Duration,
-    ) -> Reply<Vec<(String, u64)>> {
+    fn tails(&self, of: Collection, ids: Vec<String>, within: Duration) -> Reply<Vec<Tail>> {
         let this = self.clone();
         Box::pin(async move {
             if ids.len() > SINGLE_TAILS_MAX {

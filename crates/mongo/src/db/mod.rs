@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use mongodb::bson::{Bson, RawDocumentBuf};
+use seqline_core::clock::UnixMillis;
 
 pub use query::{Fields, Query, Update};
 
@@ -51,8 +52,11 @@ pub enum Collection {
 pub enum Order {
     /// In the order given, up to the first that is refused.
     Ordered,
-    /// All that are not refused, in any order.
+    /// All that are not refused, in any order. Others' documents may be in the same command.
     Unordered,
+    /// The same in a command of its own: for documents whose last command had no reply, so that
+    /// one which the database never answers for does not keep others from their answers.
+    Alone,
 }
 
 /// What became of one document of an insert that was answered.
@@ -63,6 +67,19 @@ pub enum Outcome {
     /// A unique index refused it, or an ordered insert had stopped before it: this command did
     /// not store it. It may be there all the same, from another command.
     Refused,
+}
+
+/// The newest entry of a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The timeline.
+    pub id: String,
+    /// Its position, the highest there is.
+    pub seq: u64,
+    /// When it was made. Only told of conversations.
+    pub at: UnixMillis,
+    /// Whether it is still being delivered. Only told of conversations.
+    pub pending: bool,
 }
 
 /// Entries to delete. Named by more than their `_id`, because a late command may meet another
@@ -107,13 +124,8 @@ pub trait Db: Send + Sync + 'static {
     /// later one is never found without the earlier.
     fn find(&self, query: Query, within: Duration) -> Reply<Vec<RawDocumentBuf>>;
 
-    /// The highest `seq` of each of the timelines `ids` that has any entry, in any order.
-    fn tails(
-        &self,
-        of: Collection,
-        ids: Vec<String>,
-        within: Duration,
-    ) -> Reply<Vec<(String, u64)>>;
+    /// The newest entry of each of the timelines `ids` that has any, in any order.
+    fn tails(&self, of: Collection, ids: Vec<String>, within: Duration) -> Reply<Vec<Tail>>;
 
     /// Changes documents; how many it found to change. Repeating one changes nothing more.
     fn update(&self, update: Update, within: Duration) -> Reply<u64>;

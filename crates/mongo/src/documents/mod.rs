@@ -105,7 +105,12 @@ pub(crate) fn stem(document: &RawDocument) -> Option<Stem> {
 
 /// When a document was made: by its own word, or by its `ObjectId`.
 pub(crate) fn made_at(document: &RawDocument) -> UnixMillis {
-    when(document, AT).unwrap_or_else(|| match field(document, ID) {
+    made_at_by(when(document, AT), field(document, ID))
+}
+
+/// The same of a document of which no more is known than its `at` and its `_id`.
+pub(crate) fn made_at_by(at: Option<UnixMillis>, id: Option<RawBsonRef<'_>>) -> UnixMillis {
+    at.unwrap_or_else(|| match id {
         Some(RawBsonRef::ObjectId(id)) => millis(id.timestamp()),
         _ => UnixMillis(0),
     })

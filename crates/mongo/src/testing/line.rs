@@ -8,7 +8,7 @@ use mongodb::bson::RawDocumentBuf;
 
 use crate::db::simulated::link::Link;
 use crate::db::{
-    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Tail, Update,
 };
 
 /// One line.
@@ -61,12 +61,7 @@ impl Db for Line {
         self.send(|| self.db.find(query, within))
     }
 
-    fn tails(
-        &self,
-        of: Collection,
-        ids: Vec<String>,
-        within: Duration,
-    ) -> Reply<Vec<(String, u64)>> {
+    fn tails(&self, of: Collection, ids: Vec<String>, within: Duration) -> Reply<Vec<Tail>> {
         self.send(|| self.db.tails(of, ids, within))
     }
 

@@ -6,7 +6,7 @@ mod contract;
 mod costs;
 mod reuse;
 mod round_trips;
-mod scenes;
+pub(crate) mod scenes;
 mod simulation;
 mod traces;
 mod waiting;

@@ -22,7 +22,7 @@ use crate::store::{MongoStore, OpenError};
 use crate::uptime::Uptime;
 
 /// The time of a runtime whose clock is paused.
-struct Virtual(tokio::time::Instant);
+pub struct Virtual(pub tokio::time::Instant);
 
 impl Uptime for Virtual {
     fn now(&self) -> Duration {

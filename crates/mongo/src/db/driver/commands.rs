@@ -1,9 +1,9 @@
 //! The words of MongoDB's commands, and what its replies say.
 
-use mongodb::bson::raw::{CStr, RawDocument, RawDocumentBuf};
-use mongodb::bson::{Bson, Document, RawBson, doc};
+use mongodb::bson::raw::{CStr, RawDocument, RawDocumentBuf, cstr};
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, doc};
 
-use super::super::{Collection, Fields, NoReply, Order, Outcome, Query, Update};
+use super::super::{Collection, Fields, NoReply, Order, Outcome, Query, Tail, Update};
 use crate::documents;
 
 /// The code of a broken unique index, the only one that means anything.
@@ -87,10 +87,54 @@ pub(super) fn tail(of: Collection, id: &str) -> Find {
         // Only numbers: in MongoDB's order every text stands above them.
         filter: doc! { "id": id, "seq": { "$gt": 0 } },
         sort: doc! { "seq": -1 },
-        projection: doc! { "seq": 1 },
+        projection: match of {
+            Collection::History => doc! { "seq": 1, "at": 1, "pend": 1 },
+            _ => doc! { "seq": 1 },
+        },
         limit: 1,
         bytes_max: usize::MAX,
     }
+}
+
+/// The pipeline for the newest entries of many timelines. Sorted against the index, so that the
+/// first of each group is found without reading the others.
+pub(super) fn tails(of: Collection, ids: &[String]) -> Vec<Document> {
+    let mut group = doc! { "_id": "$id", "seq": { "$first": "$seq" } };
+    if of == Collection::History {
+        group.insert("entry", doc! { "$first": "$_id" });
+        group.insert("at", doc! { "$first": "$at" });
+        group.insert("pend", doc! { "$first": "$pend" });
+    }
+    vec![
+        doc! { "$match": { "id": { "$in": ids }, "seq": { "$gt": 0 } } },
+        doc! { "$sort": { "id": -1, "seq": -1 } },
+        doc! { "$group": group },
+    ]
+}
+
+/// A tail as [`tails`] finds it.
+pub(super) fn tail_of_group(group: &RawDocument) -> Result<Tail, NoReply> {
+    let id = documents::string(group, documents::ID);
+    let id = id.ok_or_else(|| NoReply("a tail without its timeline".to_owned()))?;
+    tail_at(id.to_owned(), group, documents::field(group, cstr!("entry")))
+}
+
+/// A tail as [`tail`] finds it.
+pub(super) fn tail_of_entry(id: String, entry: &RawDocument) -> Result<Tail, NoReply> {
+    tail_at(id, entry, documents::field(entry, documents::ID))
+}
+
+fn tail_at(
+    id: String,
+    found: &RawDocument,
+    entry: Option<RawBsonRef<'_>>,
+) -> Result<Tail, NoReply> {
+    Ok(Tail {
+        id,
+        seq: seq(found)?,
+        at: documents::made_at_by(documents::when(found, documents::AT), entry),
+        pending: documents::field(found, documents::PENDING).is_some(),
+    })
 }
 
 /// The update command for a change, without its collection.
@@ -187,7 +231,7 @@ pub(super) fn outcomes(
     for index in write_errors(reply)? {
         let refused = match order {
             Order::Ordered => index..count,
-            Order::Unordered => index..index + 1,
+            Order::Unordered | Order::Alone => index..index + 1,
         };
         let refused = outcomes.get_mut(refused);
         refused
@@ -204,7 +248,7 @@ pub(super) fn count(reply: &Document) -> Result<u64, NoReply> {
 }
 
 /// The `seq` of a document.
-pub(super) fn seq(document: &RawDocument) -> Result<u64, NoReply> {
+fn seq(document: &RawDocument) -> Result<u64, NoReply> {
     let seq = documents::number(document, documents::SEQ);
     seq.ok_or_else(|| NoReply("an entry without a seq".to_owned()))
 }

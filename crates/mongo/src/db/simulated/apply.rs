@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use super::state::{Change, Key, State, key_of};
 use super::{Set, pause};
 use crate::bounds::FLOOR;
-use crate::db::{Collection, Entries, Fields, NoReply, Order, Outcome, Query, Update};
+use crate::db::{Collection, Entries, Fields, NoReply, Order, Outcome, Query, Tail, Update};
 use crate::documents;
 use crate::purge::OPEN;
 
@@ -21,7 +21,7 @@ pub(super) async fn insert(
     let mut outcomes = vec![Outcome::Refused; documents.len()];
     let mut last = 0;
     let mut turns: Vec<usize> = (0..documents.len()).collect();
-    if order == Order::Unordered {
+    if order != Order::Ordered {
         set.weather.shuffle(&mut turns);
     }
     for turn in turns {
@@ -117,16 +117,21 @@ pub(super) async fn tails(
     set: Arc<Set>,
     of: Collection,
     ids: Vec<String>,
-) -> Result<Vec<(String, u64)>, NoReply> {
+) -> Result<Vec<Tail>, NoReply> {
     let mut tails = Vec::new();
     for id in ids {
         pause(set.weather.step()).await;
         let nodes = set.nodes();
         let state = if set.weather.is_tail_old(of) { &nodes.old } else { &nodes.committed };
         let last = state.range(of, &id, 0, u64::MAX).next_back();
-        if let Some(seq) = last.and_then(|last| documents::number(last, documents::SEQ)) {
-            tails.push((id, seq));
-        }
+        tails.extend(last.and_then(|last| {
+            Some(Tail {
+                seq: documents::number(last, documents::SEQ)?,
+                id,
+                at: documents::made_at(last),
+                pending: documents::field(last, documents::PENDING).is_some(),
+            })
+        }));
     }
     Ok(tails)
 }

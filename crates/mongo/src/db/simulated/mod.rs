@@ -21,7 +21,7 @@ use self::link::Link;
 use self::state::{Change, State};
 pub use self::weather::{Calm, Command, Seeded, Steady, Verdict, Weather};
 use super::{
-    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Update,
+    Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Tail, Update,
 };
 
 /// A handle to the replica set, one for each instance.
@@ -319,12 +319,7 @@ impl Db for Simulated {
         self.send(&command, within, |set| apply::find(set, query))
     }
 
-    fn tails(
-        &self,
-        of: Collection,
-        ids: Vec<String>,
-        within: Duration,
-    ) -> Reply<Vec<(String, u64)>> {
+    fn tails(&self, of: Collection, ids: Vec<String>, within: Duration) -> Reply<Vec<Tail>> {
         let command = Command::Tails(of, ids.clone());
         self.send(&command, within, |set| apply::tails(set, of, ids))
     }

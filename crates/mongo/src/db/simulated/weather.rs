@@ -208,7 +208,7 @@ impl Weather for Seeded {
     }
 
     fn is_tail_old(&self, of: Collection) -> bool {
-        // Those of conversations are only asked for to tell readers.
+        // Those of conversations are told to readers too, who are promised never to step back.
         of == Collection::Inboxes && self.happens(self.old)
     }
 
