@@ -67,6 +67,12 @@ impl Call {
         Call { shared: Arc::clone(shared), operation, until }
     }
 
+    /// One that must be over by `until`, or earlier.
+    pub fn until(shared: &Arc<Shared>, operation: Operation, until: Duration) -> Call {
+        let call = Call::new(shared, operation);
+        Call { until: until.min(call.until), ..call }
+    }
+
     /// The time the next command has; `failed` is what went wrong before.
     fn within(&self, failed: &str) -> Result<Duration, Stop> {
         if let Some(reason) = self.shared.life.ended() {
@@ -78,6 +84,13 @@ impl Call {
             return Err(Stop::Late(failed.to_owned()));
         }
         Ok(left.min(self.shared.options.command_time))
+    }
+
+    /// Waits for `work`, which sends nothing, until time is up.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let left = self.until.saturating_sub(self.shared.uptime.now());
+        let late = |_| Stop::Late("other sends to the same inboxes took all of it".to_owned());
+        tokio::time::timeout(left, work).await.map_err(late)
     }
 
     /// Waits before a retry: a random time, longer with each `round`.

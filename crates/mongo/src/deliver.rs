@@ -8,6 +8,8 @@
 //! * After a refusal or no reply one looks for the `_id`, and reads the tail afresh. No number is
 //!   ever guessed.
 
+mod commands;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use seqline_core::clock::UnixMillis;
 use seqline_core::id::{MemberId, Text, TimelineId};
 use seqline_core::seq::Seq;
 
+use self::commands::Place;
 use crate::call::{Call, Stop};
 use crate::db::{Collection, Fields, Order, Outcome, Query};
 use crate::documents::{self, Sent, inbox_document};
@@ -26,12 +29,6 @@ use crate::hints::Hint;
 use crate::lookup::{self, COMMAND_MAX, PARALLEL, Tail};
 use crate::names;
 use crate::stem::inbox_id;
-
-/// Up to how many inboxes each get their entries in a command of their own; more get one entry
-/// each per command.
-const CHAINS_MAX: usize = 16;
-/// Most bytes of documents in one command; MongoDB takes 16 MiB.
-const COMMAND_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// An entry to deliver.
 pub(crate) struct Entry<'a> {
@@ -209,23 +206,21 @@ impl Delivery<'_> {
             (0..self.inboxes.len()).filter(|at| !self.inboxes[*at].queue.is_empty()).collect();
         let members: Vec<&Text> = waiting.iter().map(|at| &self.inboxes[*at].member).collect();
         // Until the outcome is known; the tails are looked up only now.
-        let taken = shared.turns.take(&members).await;
+        let taken = self.call.in_time(shared.turns.take(&members)).await?;
         let (waiting, unknown): (Vec<usize>, Vec<usize>) = taken
             .places
             .iter()
             .map(|place| waiting[*place])
             .partition(|at| self.tail(&self.inboxes[*at]).is_some());
         unknown.into_iter().for_each(|at| self.inboxes[at].fresh = true);
-        let chains = waiting.len() <= CHAINS_MAX
-            && waiting.iter().any(|at| self.inboxes[*at].queue.len() > 1);
-        let commands = if chains { self.chains(&waiting) } else { self.rounds(&waiting) };
+        let commands = self.commands(&waiting);
         let this = &*self;
         let inserts = commands.into_iter().map(|command| async move {
             let known = this.call.shared.uptime.now();
             // Made only when its turn comes, so that few of many are in memory at once.
             let documents = command.iter().map(|place| this.document(*place)).collect();
             let order = match () {
-                () if chains && command.len() > 1 => Order::Ordered,
+                () if commands::repeats_an_inbox(&command) => Order::Ordered,
                 () if this.silence => Order::Alone,
                 () => Order::Unordered,
             };
@@ -242,51 +237,6 @@ impl Delivery<'_> {
             }
         }
         result
-    }
-
-    /// Per inbox all it lacks, as much as fits into a command.
-    fn chains(&self, waiting: &[usize]) -> Vec<Vec<Place>> {
-        let chain = |at: &usize| {
-            let inbox = &self.inboxes[*at];
-            let tail = self.tail(inbox)?;
-            let mut bytes = 0;
-            let all = inbox.queue.iter().zip(1..).map(|(index, step)| Place {
-                inbox: *at,
-                entry: *index,
-                seq: tail + step,
-            });
-            let some = all.take_while(|place| {
-                let first = bytes == 0;
-                bytes += self.bytes(place.entry);
-                first || bytes <= COMMAND_BYTES_MAX
-            });
-            Some(some.take(COMMAND_MAX).collect())
-        };
-        waiting.iter().filter_map(chain).collect()
-    }
-
-    /// The next entry of each inbox, many in one command.
-    fn rounds(&self, waiting: &[usize]) -> Vec<Vec<Place>> {
-        let mut commands: Vec<Vec<Place>> = Vec::new();
-        let mut bytes = usize::MAX;
-        for at in waiting {
-            let inbox = &self.inboxes[*at];
-            let (Some(entry), Some(tail)) = (inbox.queue.front().copied(), self.tail(inbox)) else {
-                continue;
-            };
-            let place = Place { inbox: *at, entry, seq: tail + 1 };
-            bytes = bytes.saturating_add(self.bytes(entry));
-            match commands.last_mut() {
-                Some(command) if command.len() < COMMAND_MAX && bytes <= COMMAND_BYTES_MAX => {
-                    command.push(place);
-                }
-                _ => {
-                    bytes = self.bytes(entry);
-                    commands.push(vec![place]);
-                }
-            }
-        }
-        commands
     }
 
     /// The newest position that is known of an inbox and was not known too long ago. Nothing
@@ -358,12 +308,4 @@ impl Delivery<'_> {
         shared.hints.put(shared.epoch, hints);
         shared.grown(timelines);
     }
-}
-
-/// One entry at one position of one inbox.
-#[derive(Clone, Copy)]
-struct Place {
-    inbox: usize,
-    entry: usize,
-    seq: u64,
 }

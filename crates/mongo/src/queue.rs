@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use seqline_core::error::{Error, Result};
 use seqline_core::fanout::Outgoing;
@@ -30,6 +31,8 @@ pub(crate) struct Waiting {
     pub answer: oneshot::Sender<Result<Receipt>>,
     /// A close waits for this send even if its caller has gone away.
     pub running: Running,
+    /// When its time is up, on the uptime. Those before it in its lane are over by then.
+    pub until: Duration,
 }
 
 /// All lanes of one instance.
@@ -114,7 +117,8 @@ pub(crate) async fn enqueue(
     running: Running,
 ) -> Result<Receipt> {
     let (answer, answered) = oneshot::channel();
-    if shared.lanes.push(&id, Waiting { send, draft, answer, running })? {
+    let until = shared.uptime.now() + shared.options.operation_time;
+    if shared.lanes.push(&id, Waiting { send, draft, answer, running, until })? {
         // Not the caller's runtime, which may end before the send does.
         let runtime = shared.runtime.clone();
         runtime.spawn(run(shared, id));

@@ -24,9 +24,11 @@ use crate::walk;
 
 /// Sends all of `waiting` to the conversation `id` and answers each.
 pub(crate) async fn group(shared: &Arc<Shared>, id: &str, waiting: Vec<Waiting>) {
-    let call = Call::new(shared, Operation::Send);
+    // The last that came has most; the others hear of their outcomes a little later than theirs.
+    let until = waiting.iter().map(|waiting| waiting.until).max().unwrap_or_default();
+    let call = Call::until(shared, Operation::Send, until);
     let (mut sends, mut answers) = (Vec::new(), Vec::new());
-    for Waiting { send, draft, answer, running } in waiting {
+    for Waiting { send, draft, answer, running, .. } in waiting {
         sends.push(Open::new(send, draft));
         answers.push((answer, running));
     }

@@ -1,14 +1,17 @@
-//! Waiting for what other instances write where nobody tells: by looking, now and then.
+//! Waiting: for what other instances write where nobody tells, and of sends for each other.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use seqline_core::error::Error;
 use seqline_core::id::TimelineId;
 use seqline_core::store::Store as _;
 use seqline_core::watch::Watch;
 use tokio::time::{Instant, timeout};
 
-use super::scenes::{Scene, direct, direct_timeline, group, group_timeline, ids, inbox, run};
-use crate::db::simulated::{Calm, Simulated, Steady};
+use super::scenes::{But, Scene, direct, direct_timeline, group, group_timeline, ids, inbox, run};
+use crate::db::simulated::{Calm, Simulated, Steady, Verdict};
 use crate::options::Options;
 use crate::store::MongoStore;
 
@@ -106,5 +109,41 @@ fn who_waits_no_more_is_forgotten() {
         drop(kept);
         tokio::time::sleep(10 * LOOK).await;
         assert_eq!(store.shared.watched.len(), 0);
+    });
+}
+
+#[test]
+fn the_time_of_a_send_counts_from_when_it_came_and_not_from_its_turn() {
+    run(async {
+        let silent = Arc::new(AtomicBool::new(false));
+        let weather = {
+            let silent = Arc::clone(&silent);
+            But(move |_, _: &_| match silent.load(Ordering::Relaxed) {
+                true => Verdict::Never,
+                false => Verdict::Done,
+            })
+        };
+        let scene = Scene::new(Simulated::new(weather));
+        let options = Options {
+            operation_time: Duration::from_secs(2),
+            command_time: Duration::from_secs(1),
+            ..Options::default()
+        };
+        let store = scene.open(0, options.clone()).await;
+        silent.store(true, Ordering::Relaxed);
+        let sends = (0..20).map(|n| {
+            let store = &store;
+            async move {
+                tokio::time::sleep(Duration::from_millis(150 * n)).await;
+                let came = Instant::now();
+                (store.append(direct(u128::from(n), "ann", "ben")).await, came.elapsed())
+            }
+        });
+        for (answer, time) in futures_util::future::join_all(sends).await {
+            // None was sent, so none is in doubt.
+            assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+            let most = options.operation_time + Duration::from_millis(700);
+            assert!(time <= most, "{time:?}");
+        }
     });
 }
