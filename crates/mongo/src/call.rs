@@ -56,15 +56,18 @@ impl Stop {
 pub(crate) struct Call {
     pub shared: Arc<Shared>,
     operation: Operation,
-    /// Its deadline, on the uptime.
+    /// When it began, on the uptime.
+    pub began: Duration,
+    /// Its deadline, likewise.
     pub until: Duration,
 }
 
 impl Call {
     /// An operation that begins now.
     pub fn new(shared: &Arc<Shared>, operation: Operation) -> Call {
-        let until = shared.uptime.now() + shared.options.operation_time;
-        Call { shared: Arc::clone(shared), operation, until }
+        let began = shared.uptime.now();
+        let until = began + shared.options.operation_time;
+        Call { shared: Arc::clone(shared), operation, began, until }
     }
 
     /// One that must be over by `until`, or earlier.

@@ -30,6 +30,10 @@ use crate::lookup::{self, COMMAND_MAX, PARALLEL, Tail};
 use crate::names;
 use crate::stem::inbox_id;
 
+/// After how long the hints are asked again for tails, just before these are used: by then another
+/// instance may have raised them, and a position that is taken costs two round trips.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
 /// An entry to deliver.
 pub(crate) struct Entry<'a> {
     pub sent: &'a Sent,
@@ -61,6 +65,8 @@ struct Delivery<'a> {
     places: Vec<u64>,
     /// Whether an insert had no reply.
     silence: bool,
+    /// When the hints were asked last for the tails of all inboxes.
+    asked: Duration,
 }
 
 /// Delivers `entries`, consecutive ones of the conversation `id` before which everything is
@@ -75,7 +81,8 @@ pub(crate) async fn deliver(
 ) -> Result<Vec<u64>, Stop> {
     let inboxes = inboxes(entries);
     let places = vec![0; entries.len()];
-    let mut delivery = Delivery { call, id, entries, inboxes, places, silence: false };
+    let mut delivery =
+        Delivery { call, id, entries, inboxes, places, silence: false, asked: call.began };
     let result = delivery.run().await;
     delivery.tell();
     result.map(|()| delivery.places)
@@ -207,6 +214,8 @@ impl Delivery<'_> {
         let members: Vec<&Text> = waiting.iter().map(|at| &self.inboxes[*at].member).collect();
         // Until the outcome is known; the tails are looked up only now.
         let taken = self.call.in_time(shared.turns.take(&members)).await?;
+        let turns = taken.places.iter().map(|place| members[*place].clone()).collect();
+        self.asked = self.ask_again(turns).await;
         let (waiting, unknown): (Vec<usize>, Vec<usize>) = taken
             .places
             .iter()
@@ -239,6 +248,17 @@ impl Delivery<'_> {
         result
     }
 
+    /// Asks the hints for the tails of `members`, whose turn it is, if they were asked long ago.
+    /// Returns when they were.
+    async fn ask_again(&self, members: Vec<Text>) -> Duration {
+        let now = self.call.shared.uptime.now();
+        if now.saturating_sub(self.asked) < ASK_AGAIN {
+            return self.asked;
+        }
+        lookup::take_hints(self.call, members).await;
+        now
+    }
+
     /// The newest position that is known of an inbox and was not known too long ago. Nothing
     /// stands in for it: an entry that old may be deleted, and its number free to be used again.
     fn tail(&self, inbox: &Inbox) -> Option<u64> {
@@ -260,7 +280,8 @@ impl Delivery<'_> {
     fn take_over(&mut self, places: &[Place], outcomes: Option<Vec<Outcome>>, known: Duration) {
         self.silence |= outcomes.is_none();
         let outcomes = outcomes.unwrap_or_default();
-        let (mut taken, mut stored) = (0, 0);
+        let mut taken = 0;
+        let mut stored = Vec::with_capacity(places.len());
         for (place, outcome) in places.iter().zip(outcomes.into_iter().map(Some).chain(
             // No reply: nothing is known of any.
             std::iter::repeat(None),
@@ -268,7 +289,7 @@ impl Delivery<'_> {
             let inbox = &mut self.inboxes[place.inbox];
             let sent = self.entries[place.entry].sent;
             if outcome == Some(Outcome::Stored) {
-                stored += 1;
+                stored.push((inbox.member.clone(), place.seq));
                 inbox.queue.pop_front();
                 inbox.fresh = false;
                 inbox.read = Some((place.seq, known));
@@ -283,29 +304,31 @@ impl Delivery<'_> {
             }
         }
         self.call.shared.counts.taken(taken);
-        self.call.shared.counts.delivered(stored);
+        self.call.shared.counts.delivered(stored.len());
+        self.hint(stored, known);
     }
 
-    /// Wakes whoever waits for one of these inboxes or the conversation, and lets the other
-    /// instances know.
+    /// Lets other instances know at once where these inboxes stand, which had that tail at `known`
+    /// or later.
+    fn hint(&self, tails: Vec<(Text, u64)>, known: Duration) {
+        let shared = &self.call.shared;
+        let age = shared.uptime.now().saturating_sub(known);
+        // Whole milliseconds, rounded to the older side.
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let at = UnixMillis(shared.clock.now().0.saturating_sub(age));
+        let hint = |(member, seq)| (member, Hint { seq: Seq::new(seq), at });
+        shared.hints.put(shared.epoch, tails.into_iter().map(hint).collect());
+    }
+
+    /// Wakes whoever waits for one of these inboxes or the conversation, here or elsewhere.
     fn tell(&self) {
         let shared = &self.call.shared;
-        let (now, wall) = (shared.uptime.now(), shared.clock.now());
         let mut timelines = Vec::with_capacity(self.inboxes.len() + 1);
-        let mut hints = Vec::with_capacity(self.inboxes.len());
         timelines.extend(names::conversation_of(self.id).map(TimelineId::Conversation));
         for inbox in &self.inboxes {
             let member = MemberId::new("member", inbox.member.clone());
             timelines.extend(member.ok().map(TimelineId::Inbox));
-            if let Some((seq, age)) = shared.tails.dated_inbox(inbox.member.as_str(), now) {
-                // Not from now on: where others have delivered, it is an old tail. Whole
-                // milliseconds, rounded to the older side.
-                let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-                let at = UnixMillis(wall.0.saturating_sub(age));
-                hints.push((inbox.member.clone(), Hint { seq: Seq::new(seq), at }));
-            }
         }
-        shared.hints.put(shared.epoch, hints);
         shared.grown(timelines);
     }
 }

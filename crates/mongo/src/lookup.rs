@@ -56,7 +56,7 @@ pub(crate) async fn renew_tails(call: &Call, mut members: Vec<Text>) -> Result<(
 }
 
 /// Takes over what other instances knew; those of whom nothing is known remain.
-async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
+pub(crate) async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
     let shared = &call.shared;
     let hints = shared.hints.tails(shared.epoch, members.clone()).await;
     let (now, wall) = (shared.uptime.now(), shared.clock.now());

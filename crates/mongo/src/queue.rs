@@ -40,6 +40,8 @@ pub(crate) struct Lanes {
     state: Mutex<State>,
     sends_max: usize,
     bytes_max: usize,
+    /// How much less time the first of a group may have than the last: it is what all have.
+    apart_max: Duration,
 }
 
 #[derive(Default)]
@@ -53,7 +55,9 @@ struct State {
 impl Lanes {
     pub fn new(options: &Options) -> Lanes {
         let (sends_max, bytes_max) = (options.queued_sends_max, options.queued_bytes_max);
-        Lanes { state: Mutex::default(), sends_max, bytes_max }
+        // None loses more of its time than a quarter to those before it.
+        let apart_max = options.operation_time / 4;
+        Lanes { state: Mutex::default(), sends_max, bytes_max, apart_max }
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -87,10 +91,12 @@ impl Lanes {
         let Some(lane) = lanes.get_mut(id) else {
             return Vec::new();
         };
-        let (mut group, mut size) = (Vec::new(), 0);
+        let (mut group, mut size): (Vec<Waiting>, usize) = (Vec::new(), 0);
         while let Some(next) = lane.front() {
             size += next.draft.bytes();
-            let full = group.len() == GROUP_SENDS_MAX || size > GROUP_BYTES_MAX;
+            let later =
+                group.first().is_some_and(|first| next.until > first.until + self.apart_max);
+            let full = later || group.len() == GROUP_SENDS_MAX || size > GROUP_BYTES_MAX;
             if full && !group.is_empty() {
                 break;
             }

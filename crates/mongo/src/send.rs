@@ -24,8 +24,7 @@ use crate::walk;
 
 /// Sends all of `waiting` to the conversation `id` and answers each.
 pub(crate) async fn group(shared: &Arc<Shared>, id: &str, waiting: Vec<Waiting>) {
-    // The last that came has most; the others hear of their outcomes a little later than theirs.
-    let until = waiting.iter().map(|waiting| waiting.until).max().unwrap_or_default();
+    let until = waiting.iter().map(|waiting| waiting.until).min().unwrap_or_default();
     let call = Call::until(shared, Operation::Send, until);
     let (mut sends, mut answers) = (Vec::new(), Vec::new());
     for Waiting { send, draft, answer, running, .. } in waiting {

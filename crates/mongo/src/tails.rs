@@ -44,14 +44,8 @@ impl Tails {
 
     /// The tail of an inbox; `None` if it is not known or too old by `now`.
     pub fn inbox(&self, member: &str, now: Duration) -> Option<u64> {
-        self.dated_inbox(member, now).map(|(seq, _)| seq)
-    }
-
-    /// The same with its age.
-    pub fn dated_inbox(&self, member: &str, now: Duration) -> Option<(u64, Duration)> {
         let found = self.inboxes.get(member)?;
-        let age = now.saturating_sub(found.known);
-        (age < self.age_max).then_some((found.seq, age))
+        (now.saturating_sub(found.known) < self.age_max).then_some(found.seq)
     }
 
     /// Takes over a tail that a majority had at `known` or later.

@@ -141,9 +141,10 @@ fn a_call_in_a_hurry_takes_no_time_from_the_others() {
         let weather = Watched::default();
         let (_, db, _) = joined(&weather);
         let short = 2 * ONE;
-        let hurried = db.insert(Collection::Inboxes, vec![entry("b", 1)], Order::Unordered, short);
-        let calls =
-            vec![insert(&db, vec![entry("a", 1)]), hurried, insert(&db, vec![entry("c", 1)])];
+        let call = |member, within| {
+            db.insert(Collection::Inboxes, vec![entry(member, 1)], Order::Unordered, within)
+        };
+        let calls = [call("a", WITHIN), call("b", short), call("c", WITHIN)];
         assert!(join_all(calls).await.iter().all(Result::is_ok));
         let commands = weather.commands.lock().unwrap().clone();
         assert_eq!(commands, [(1, WITHIN), (1, short), (1, WITHIN)]);

@@ -144,6 +144,7 @@ fn the_time_of_a_send_counts_from_when_it_came_and_not_from_its_turn() {
             assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
             let most = options.operation_time + Duration::from_millis(700);
             assert!(time <= most, "{time:?}");
+            assert!(time >= options.operation_time * 3 / 4, "{time:?}");
         }
     });
 }
