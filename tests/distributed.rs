@@ -2,6 +2,7 @@
 
 mod away;
 mod contract;
+mod discovery;
 mod recordings;
 mod replayed;
 mod starts;

@@ -1,6 +1,6 @@
 //! Registration in a real etcd: what is written, when it is taken away, and what survives what.
 
-mod discovery;
+pub mod discovery;
 mod failures;
 
 use std::time::{Duration, Instant};

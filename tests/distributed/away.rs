@@ -18,7 +18,7 @@ fn health(server: &Server) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-fn metric(server: &Server, name: &str) -> f64 {
+pub fn metric(server: &Server, name: &str) -> f64 {
     let text = String::from_utf8(http::get(server.http, "/metrics").body).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()

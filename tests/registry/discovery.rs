@@ -15,7 +15,7 @@ use crate::support::etcd::Etcd;
 use crate::support::{Server, http};
 
 /// A running client that makes calls when it is asked to.
-struct Client {
+pub struct Client {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -30,10 +30,10 @@ struct Answers {
 
 impl Client {
     /// A client of `discovery:///go-timeline` that knows nothing but where etcd is.
-    fn start(etcd: &Etcd, transport: &str) -> Client {
+    pub fn start(etcd: &Etcd, transport: &str, more: &[&str]) -> Client {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let mut command = Command::new(BUILT.get_or_init(|| build_go("discovery")));
-        command.args(["-etcd", &etcd.endpoint(), "-transport", transport]);
+        command.args(["-etcd", &etcd.endpoint(), "-transport", transport]).args(more);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it was built");
         let input = child.stdin.take().unwrap();
@@ -42,7 +42,7 @@ impl Client {
     }
 
     /// Makes this many calls, one after the other.
-    fn calls(&mut self, count: u32) -> Answers {
+    pub fn calls<T: serde::de::DeserializeOwned>(&mut self, count: u32) -> T {
         self.begin(count);
         self.end()
     }
@@ -51,7 +51,7 @@ impl Client {
         writeln!(self.input, "{count}").unwrap();
     }
 
-    fn end(&mut self) -> Answers {
+    fn end<T: serde::de::DeserializeOwned>(&mut self) -> T {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
@@ -87,7 +87,7 @@ fn check_all(answers: &Answers, names: &[&str]) {
 fn until_all(client: &mut Client, names: &[&str]) {
     let begin = Instant::now();
     loop {
-        let answers = client.calls(100);
+        let answers: Answers = client.calls(100);
         if answers.failed.is_empty() && answers.answered.keys().eq(names) {
             return;
         }
@@ -98,12 +98,12 @@ fn until_all(client: &mut Client, names: &[&str]) {
 fn follows_servers(transport: &str) {
     let etcd = Etcd::start();
     let (mut first, mut second) = (named(&etcd, "first"), named(&etcd, "second"));
-    let mut client = Client::start(&etcd, transport);
+    let mut client = Client::start(&etcd, transport, &[]);
     check_all(&client.calls(200), &["first", "second"]);
 
     first.kill();
     // Its record stands until its lease lapses, and its connection fails what was on it.
-    let answers = client.calls(200);
+    let answers: Answers = client.calls(200);
     let failed: u32 = answers.failed.values().sum();
     if transport == "grpc" {
         assert!(failed <= 2, "{answers:?}");
@@ -120,7 +120,7 @@ fn follows_servers(transport: &str) {
     // A stop is no failure to anybody: the record goes first.
     client.begin(20_000);
     assert!(second.stop().success());
-    let answers = client.end();
+    let answers: Answers = client.end();
     check_all(&answers, &["second", "third"]);
     check_all(&client.calls(200), &["third"]);
 }
