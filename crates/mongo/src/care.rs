@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::aside::{Found, Work};
 use crate::call::{Call, Stop};
 use crate::counts::Operation;
 use crate::db::Update;
@@ -66,6 +67,9 @@ async fn once(shared: &Arc<Shared>, floors: String) -> Result<String, Stop> {
         })
         .await?;
     if held == 0 {
+        // Whoever holds the lease tells of these.
+        shared.aside.round(Work::Deliver, Found::default());
+        shared.aside.round(Work::Delete, Found::default());
         return Ok(floors);
     }
     resume::all(&call, shared.options.resume_after).await?;

@@ -5,6 +5,7 @@
 //! port to a database, [`hints`] the ports to a service beside it that saves time. Nothing here
 //! keeps anything of its own but memory that may be lost.
 
+mod aside;
 mod bounds;
 mod call;
 mod care;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, RawDocumentBuf};
 use seqline_core::clock::UnixMillis;
 
+use crate::aside::{Found, Work};
 use crate::bounds::FLOOR;
 use crate::call::{Call, Stop};
 use crate::counts::Operation;
@@ -31,7 +32,7 @@ const ENTRIES_MAX: usize = 500;
 /// the end.
 pub(crate) async fn some(call: &Call, after: String) -> Result<String, Stop> {
     let found = call.find(Query::OpenFloors { after, limit: FLOORS_MAX }).await?;
-    let mut last = String::new();
+    let (mut last, mut aside) = (String::new(), Found::default());
     for document in &found {
         let id = documents::string(document, documents::ID).unwrap_or_default();
         last = id.to_owned();
@@ -42,13 +43,15 @@ pub(crate) async fn some(call: &Call, after: String) -> Result<String, Stop> {
             _ => continue,
         };
         let call = Call::new(&call.shared, Operation::Care);
-        if below(&call, place.0, place.1, floor).await?
-            && let Some(at) = documents::when(document, OPEN)
-        {
+        let mut is_all = false;
+        let done = below(&call, place.0, place.1, floor).await.map(|all| is_all = all);
+        aside.take(id, done)?;
+        if is_all && let Some(at) = documents::when(document, OPEN) {
             let at = documents::time(at);
             call.update(Update::CloseFloor { id: id.to_owned(), at }).await?;
         }
     }
+    call.shared.aside.round(Work::Delete, aside);
     Ok(if found.len() == FLOORS_MAX { last } else { String::new() })
 }
 

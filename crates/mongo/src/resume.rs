@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seqline_core::clock::UnixMillis;
 
+use crate::aside::{Found, Work};
 use crate::call::{Call, Stop};
 use crate::counts::Operation;
 use crate::db::Query;
@@ -31,7 +32,8 @@ pub(crate) async fn one(call: &Call, id: &str, seq: u64) -> Result<(), Stop> {
 }
 
 /// Finishes entries that are pending for `age` or longer; how many there were. Conversations
-/// one after the other, each by its entries in order.
+/// one after the other, each by its entries in order. Those of which a document cannot be
+/// understood are set aside.
 ///
 /// # Errors
 /// The first that stopped it; the others of this go were tried all the same.
@@ -39,23 +41,35 @@ pub(crate) async fn all(call: &Call, age: Duration) -> Result<usize, Stop> {
     let shared = &call.shared;
     let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     let since = UnixMillis(shared.clock.now().0.saturating_sub(age));
-    let query = Query::Pending { since: documents::time(since), limit: FOUND_MAX };
+    // The oldest come first, and what is set aside stays: it must not crowd out the rest.
+    let limit = FOUND_MAX + shared.aside.count(Work::Deliver);
+    let query = Query::Pending { since: documents::time(since), limit };
     let mut conversations: BTreeMap<String, u64> = BTreeMap::new();
+    let mut aside = Found::default();
     let found = call.find(query).await?;
     for document in &found {
         let id = documents::string(document, documents::TIMELINE).unwrap_or_default();
-        let head = corrupt(id, 0, Head::read(document))?;
-        let last = conversations.entry(id.to_owned()).or_default();
-        *last = head.seq.max(*last);
+        match Head::read(document) {
+            Ok(head) => {
+                let last = conversations.entry(id.to_owned()).or_default();
+                *last = head.seq.max(*last);
+            }
+            Err(detail) => {
+                let name = documents::name(document);
+                let detail = format!("{name}: {detail}");
+                aside.take(&name, corrupt(id, 0, Err(detail)))?;
+            }
+        }
     }
     let mut result = Ok(found.len());
     for (id, last) in conversations {
         let call = Call::new(shared, Operation::Care);
-        if let Err(stop) = finish(&call, &id, last).await {
+        if let Err(stop) = aside.take(&id, finish(&call, &id, last).await) {
             tracing::warn!(conversation = id, %stop, "a delivery could not be resumed");
             result = Err(stop);
         }
     }
+    shared.aside.round(Work::Deliver, aside);
     shared.counts.resumed(found.len());
     result
 }

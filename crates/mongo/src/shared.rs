@@ -7,6 +7,7 @@ use seqline_core::id::{Epoch, TimelineId};
 use seqline_core::watch::Watchers;
 use tokio::runtime::Handle;
 
+use crate::aside::Aside;
 use crate::counts::Counts;
 use crate::db::Db;
 use crate::hints::{Hints, Notices};
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub watched: Watched,
     pub life: Arc<Life>,
     pub counts: Counts,
+    pub aside: Aside,
     pub reach: Reach,
     /// Where everything runs that must not end with a caller.
     pub runtime: Handle,
@@ -89,6 +91,7 @@ impl Shared {
             watched: Watched::default(),
             life,
             counts: Counts::new(),
+            aside: Aside::new(),
             reach: Reach::new(),
             options,
             runtime,

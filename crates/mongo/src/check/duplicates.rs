@@ -1,7 +1,6 @@
 //! Documents that share a position: which of them to keep there, and what to do with the other.
 
-use mongodb::bson::raw::RawDocument;
-use mongodb::bson::{RawBsonRef, RawDocumentBuf};
+use mongodb::bson::RawDocumentBuf;
 
 use super::{Check, Kind};
 use crate::db::{Collection, NoReply};
@@ -20,7 +19,7 @@ impl Position {
     pub fn of(document: &RawDocumentBuf) -> Position {
         let message = documents::exact_text(document).unwrap_or_default().into_bytes();
         let age = documents::message_id(document).unwrap_or(0);
-        Position { literal: literal(document), age, message }
+        Position { literal: documents::literal(document), age, message }
     }
 }
 
@@ -67,19 +66,5 @@ impl Check<'_> {
         self.timeline.at = Some(keep);
         self.tell(Kind::Duplicate, (Some(seq), Some(seq)), detail, Some(mend));
         Ok(())
-    }
-}
-
-/// A document's `_id`, as `mongosh` writes it.
-pub(super) fn literal(document: &RawDocument) -> String {
-    match documents::field(document, documents::ID) {
-        Some(RawBsonRef::ObjectId(id)) => format!("ObjectId(\"{}\")", id.to_hex()),
-        Some(RawBsonRef::String(text)) => serde_json::to_string(text).unwrap_or_default(),
-        Some(RawBsonRef::Binary(binary)) => {
-            let hex: String = binary.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("HexData({}, \"{hex}\")", u8::from(binary.subtype))
-        }
-        Some(other) => format!("{other:?}"),
-        None => "null".to_owned(),
     }
 }

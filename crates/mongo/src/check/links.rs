@@ -76,16 +76,17 @@ impl Links {
     }
 }
 
-/// Of a message that is to be delivered: how many lack it.
+/// Of a message that is to be delivered: how many lack it, or that nobody can tell.
 pub(super) async fn undelivered(
     reader: &Reader,
     document: &RawDocumentBuf,
-) -> Result<Option<String>, NoReply> {
+) -> Result<Option<(Kind, String)>, NoReply> {
     if documents::when(document, documents::PENDING).is_none() {
         return Ok(None);
     }
     let Ok(sent) = Sent::read(document) else {
-        return Ok(Some("whom it is for cannot be read".to_owned()));
+        let detail = format!("{}: whom it is for cannot be read", documents::name(document));
+        return Ok(Some((Kind::Unreadable, detail)));
     };
     let ids = sent.recipients.iter().map(|member| inbox_id(sent.message_id, member.as_str()));
     let ids = ids.map(Bson::Binary).collect();
@@ -95,5 +96,6 @@ pub(super) async fn undelivered(
         .iter()
         .filter(|d| matches!(documents::field(d, documents::ID), Some(RawBsonRef::Binary(_))));
     let lack = sent.recipients.len().saturating_sub(there.count());
-    Ok((lack > 0).then(|| format!("{lack} of {} lack it", sent.recipients.len())))
+    let detail = || format!("{lack} of {} lack it", sent.recipients.len());
+    Ok((lack > 0).then(|| (Kind::Undelivered, detail())))
 }

@@ -9,7 +9,6 @@ mod finding;
 mod links;
 
 use mongodb::bson::RawDocumentBuf;
-use mongodb::bson::raw::RawDocument;
 use seqline_core::id::MemberId;
 
 use crate::db::{Collection, Fields, NoReply, Query};
@@ -94,8 +93,10 @@ impl Check<'_> {
             }
             let Some(seq) = documents::number(document, documents::SEQ).filter(|seq| *seq > 0)
             else {
-                let detail =
-                    format!("{} has no position: its seq is no number from 1 on", name(document));
+                let detail = format!(
+                    "{} has no position: its seq is no number from 1 on",
+                    documents::name(document)
+                );
                 self.found(Kind::Unreadable, None, detail);
                 continue;
             };
@@ -139,12 +140,16 @@ impl Check<'_> {
             documents::inbox_entry(document)
         };
         if let Err(detail) = read {
-            self.found(Kind::Unreadable, Some(seq), format!("{}: {detail}", name(document)));
+            self.found(
+                Kind::Unreadable,
+                Some(seq),
+                format!("{}: {detail}", documents::name(document)),
+            );
             return Ok(());
         }
         if of == Collection::History {
-            if let Some(detail) = links::undelivered(self.reader, document).await? {
-                self.found(Kind::Undelivered, Some(seq), detail);
+            if let Some((kind, detail)) = links::undelivered(self.reader, document).await? {
+                self.found(kind, Some(seq), detail);
             }
         } else if let Some((kind, detail)) = self.timeline.links.judge(document, around) {
             self.found(kind, Some(seq), detail);
@@ -229,9 +234,4 @@ pub(crate) fn is_assigned(of: Collection, id: &str) -> bool {
         Collection::History => names::conversation_of(id).is_some(),
         _ => MemberId::new("member", id).is_ok(),
     }
-}
-
-/// What names a document for people and for `mongosh`.
-fn name(document: &RawDocument) -> String {
-    format!("_id {}", duplicates::literal(document))
 }

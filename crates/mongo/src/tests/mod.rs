@@ -1,6 +1,7 @@
 //! Tests of the whole store on a simulated database.
 
 mod adoption;
+mod aside;
 mod checks;
 mod contract;
 mod costs;
