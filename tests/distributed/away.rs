@@ -84,7 +84,7 @@ fn the_figures_tell_round_trips_and_where_tails_came_from() {
         send(&a, "ann", "ben", &n.to_string());
     }
     assert_eq!(metric(&a, "seqline_deliveries_total"), 10.0);
-    assert_eq!(metric(&a, "seqline_mongo_tails_total{from=\"database\"}"), 2.0);
+    assert_eq!(metric(&a, "seqline_mongo_tails_total{why=\"unknown\"}"), 2.0);
     // Two a send, and what a cold server must find out.
     let commands = metric(&a, "seqline_mongo_commands_total{for=\"send\"}");
     assert!((10.0..=15.0).contains(&commands), "{commands}");
@@ -95,7 +95,7 @@ fn the_figures_tell_round_trips_and_where_tails_came_from() {
         let member = members.next().unwrap();
         send(&a, "ann", &member, "first");
         send(&b, "ann", &member, "second");
-        metric(&b, "seqline_mongo_tails_total{from=\"hint\"}") > 0.0
+        metric(&b, "seqline_mongo_tails_total{why=\"hint\"}") > 0.0
     });
     let text = String::from_utf8(http::get(a.http, "/metrics").body).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use seqline_core::id::{MemberId, TimelineId};
+use seqline_core::clock::Clock as _;
+use seqline_core::id::{Epoch, MemberId, TimelineId};
 use seqline_core::page::{Direction, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store;
-use seqline_mongo::hints::Notices as _;
+use seqline_mongo::hints::{Hint, Hints as _, Notices as _};
 use seqline_mongo::redis::{Redis as Beside, Settings};
 use seqline_server::config::{Config, Sources};
 use seqline_server::open_store::{self, Opened};
@@ -52,6 +53,52 @@ fn redis_that_is_down_or_lost_stops_neither_the_start_nor_sends() {
     redis.kill();
     assert_eq!(send(&server, "ann", "ben", "lost"), "3");
     assert_eq!(texts(&server, "ben"), ["without", "with", "lost"]);
+}
+
+#[test]
+fn a_redis_that_says_too_much_leaves_no_hole_and_burns_no_number() {
+    let (mongo, redis) = (Mongo::in_memory(), Redis::start());
+    let settings = settings(&mongo, Some(&redis));
+    let told = start(&settings, &[]);
+    until(|| told.log().contains("Redis answers"));
+    let opened = opened(&settings);
+    let ben = TimelineId::Inbox(MemberId::new("member", "ben").unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    // What a copy of the database with the same name and epoch would tell, and one of another.
+    runtime.block_on(async {
+        let epoch = page(&opened.store, &ben).await.epoch;
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let beside = Settings { deadline: PATIENCE, ..Settings::at(redis.address().to_string()) };
+        let beside = Beside::start(&beside, "im.chat_sync", clock, entropy, Handle::current());
+        let beside = beside.unwrap();
+        beside.answers().wait_for(|answers| *answers).await.unwrap();
+        let members = || vec!["ann".into(), "ben".into()];
+        for (epoch, seq) in [(epoch, 1_000), (Epoch(epoch.0 ^ 1), 2_000)] {
+            let lie = Hint { seq: Seq::new(seq), at: SystemClock.now() };
+            beside.put(epoch, members().into_iter().map(|member| (member, lie)).collect());
+            let lied = |tails: Vec<Option<Hint>>| {
+                tails.iter().all(|hint| hint.is_some_and(|hint| hint.seq == Seq::new(seq)))
+            };
+            tokio::time::timeout(PATIENCE, async {
+                while !lied(beside.tails(epoch, members()).await) {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await
+            .expect("Redis has them");
+        }
+    });
+    let cold = start(&settings, &[]);
+    until(|| cold.log().contains("Redis answers"));
+    let sent: Vec<String> = (1..=12).map(|n| n.to_string()).collect();
+    for (n, text) in sent.iter().enumerate() {
+        let through = if n % 2 == 0 { &cold } else { &told };
+        assert_eq!(send(through, "ann", "ben", text), *text);
+    }
+    assert_eq!(texts(&told, "ben"), sent);
+    assert_eq!(texts(&cold, "ann"), sent);
+    assert!(super::away::metric(&told, "seqline_mongo_tails_total{why=\"hint\"}") > 0.0);
+    runtime.block_on(opened.store.close()).unwrap();
 }
 
 #[test]

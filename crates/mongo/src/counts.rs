@@ -43,8 +43,7 @@ impl Counts {
             delivered: counter!("seqline_deliveries_total"),
             helped: counter!("seqline_mongo_helped_total"),
             resumed: counter!("seqline_mongo_resumed_total"),
-            tails: ["hint", "database"]
-                .map(|it| counter!("seqline_mongo_tails_total", "from" => it)),
+            tails: ["hint", "unknown"].map(|it| counter!("seqline_mongo_tails_total", "why" => it)),
         }
     }
 
@@ -74,9 +73,9 @@ impl Counts {
         self.resumed.increment(messages as u64);
     }
 
-    /// Tails of inboxes that hints told, and those that only the database could tell.
-    pub fn tails(&self, hints: usize, database: usize) {
-        for (counter, tails) in self.tails.iter().zip([hints, database]) {
+    /// Tails of inboxes that are read: because a hint says they have grown, or none is known.
+    pub fn tails(&self, grown: usize, unknown: usize) {
+        for (counter, tails) in self.tails.iter().zip([grown, unknown]) {
             counter.increment(tails as u64);
         }
     }
@@ -116,6 +115,6 @@ fn describe() {
     );
     describe_counter!(
         "seqline_mongo_tails_total",
-        "Tails of inboxes that hints told, and those that only the database could tell"
+        "Ends of inboxes that were read for sends, by why: a hint said it had grown, or unknown"
     );
 }

@@ -215,7 +215,7 @@ impl Delivery<'_> {
         // Until the outcome is known; the tails are looked up only now.
         let taken = self.call.in_time(shared.turns.take(&members)).await?;
         let turns = taken.places.iter().map(|place| members[*place].clone()).collect();
-        self.asked = self.ask_again(turns).await;
+        self.asked = self.ask_again(turns).await?;
         let (waiting, unknown): (Vec<usize>, Vec<usize>) = taken
             .places
             .iter()
@@ -248,15 +248,15 @@ impl Delivery<'_> {
         result
     }
 
-    /// Asks the hints for the tails of `members`, whose turn it is, if they were asked long ago.
-    /// Returns when they were.
-    async fn ask_again(&self, members: Vec<Text>) -> Duration {
+    /// Asks the hints for the tails of `members`, whose turn it is, if they were asked long ago,
+    /// and reads those that have grown. Returns when they were asked.
+    async fn ask_again(&self, members: Vec<Text>) -> Result<Duration, Stop> {
         let now = self.call.shared.uptime.now();
         if now.saturating_sub(self.asked) < ASK_AGAIN {
-            return self.asked;
+            return Ok(self.asked);
         }
-        lookup::take_hints(self.call, members).await;
-        now
+        lookup::renew_grown(self.call, members).await?;
+        Ok(now)
     }
 
     /// The newest position that is known of an inbox and was not known too long ago. Nothing

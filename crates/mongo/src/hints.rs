@@ -13,10 +13,8 @@ use seqline_core::seq::Seq;
 
 /// A tail somebody knew, and when.
 ///
-/// The only rule: `seq` was acknowledged or read at majority, at `at` or later. Then it can only
-/// be too low, and too low costs one retry, as long as it is used before anything that it may
-/// point at is deleted. The store refuses a hint older than its own limit, so a hint must carry
-/// the time it was given with and never a newer one.
+/// One that is higher than what an instance knows makes it read the tail, and that is all it does:
+/// too low, too old, too high or of another database, it costs a read or a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint {
     /// The highest position of the inbox at that time; [`Seq::ZERO`] if it had none.

@@ -1,4 +1,5 @@
-//! Finding out the tails of inboxes: from memory, from hints, from the database, in this order.
+//! Finding out the tails of inboxes: from memory, and from the database where memory has none or a
+//! hint says that it is old.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,45 +35,44 @@ pub(crate) async fn know_tails(call: &Call, members: &[Text]) -> Result<Vec<Tail
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let unknown = missing.len();
-    let missing = take_hints(call, missing).await;
-    shared.counts.tails(unknown - missing.len(), missing.len());
+    shared.counts.tails(0, missing.len());
     read_tails(call, &missing).await
 }
 
-/// As [`know_tails`], and asks the hints about those in memory too: another instance may have
-/// raised them since, and a position that is taken costs two round trips.
+/// As [`know_tails`], and reads those anew of which a hint says that they are higher.
 pub(crate) async fn renew_tails(call: &Call, mut members: Vec<Text>) -> Result<(), Stop> {
-    let shared = &call.shared;
     members.sort_unstable();
     members.dedup();
-    let asked = members.len();
-    let mut missing = take_hints(call, members).await;
-    let hints = asked - missing.len();
-    let now = shared.uptime.now();
-    missing.retain(|member| shared.tails.inbox(member.as_str(), now).is_none());
-    shared.counts.tails(hints, missing.len());
-    read_tails(call, &missing).await.map(drop)
+    let (mut grown, unknown) = ask_hints(call, members).await;
+    call.shared.counts.tails(grown.len(), unknown.len());
+    grown.extend(unknown);
+    read_tails(call, &grown).await.map(drop)
 }
 
-/// Takes over what other instances knew; those of whom nothing is known remain.
-pub(crate) async fn take_hints(call: &Call, members: Vec<Text>) -> Vec<Text> {
+/// Reads the tails anew of which a hint says that they are higher: a position that another
+/// instance has taken costs two round trips. A hint is only a reason to read. Were it taken for a
+/// tail, one that is too high would leave a hole.
+pub(crate) async fn renew_grown(call: &Call, members: Vec<Text>) -> Result<(), Stop> {
+    let (grown, _) = ask_hints(call, members).await;
+    call.shared.counts.tails(grown.len(), 0);
+    read_tails(call, &grown).await.map(drop)
+}
+
+/// Those of whom a hint says more than is known here, and those of whom nothing is known here.
+async fn ask_hints(call: &Call, members: Vec<Text>) -> (Vec<Text>, Vec<Text>) {
     let shared = &call.shared;
     let hints = shared.hints.tails(shared.epoch, members.clone()).await;
-    let (now, wall) = (shared.uptime.now(), shared.clock.now());
-    let mut missing = Vec::new();
+    let now = shared.uptime.now();
+    let (mut grown, mut unknown) = (Vec::new(), Vec::new());
     for (member, hint) in members.into_iter().zip(hints.into_iter().chain(std::iter::repeat(None)))
     {
-        let age = hint.map(|hint| Duration::from_millis(wall.0.saturating_sub(hint.at.0)));
-        match (hint, age) {
-            (Some(hint), Some(age)) if age < shared.options.hint_time => {
-                let known = now.saturating_sub(age);
-                shared.tails.know_inbox(member.as_str(), hint.seq.get(), known);
-            }
-            _ => missing.push(member),
+        match (shared.tails.inbox(member.as_str(), now), hint) {
+            (None, _) => unknown.push(member),
+            (Some(known), Some(hint)) if hint.seq.get() > known => grown.push(member),
+            _ => {}
         }
     }
-    missing
+    (grown, unknown)
 }
 
 /// Reads the tails of `members` from the database.

@@ -3,10 +3,10 @@
 //! Key: `seqline:DATABASE:EPOCH:MEMBER`, the epoch in 16 hexadecimal digits, the database's name
 //! with `%` and `:` escaped so that no two lots of keys can meet. Value: `SEQ MILLIS CHECK`.
 //!
-//! A tail that is too low costs a retry; one that is too high would leave a hole where it is
-//! believed. So the value carries a check over its key and its numbers: a value that was cut,
-//! changed, counted up or copied from another key is none at all. The check is against accidents;
-//! whoever means harm and may write to Redis can compute it.
+//! Nothing is decided by a hint. One that lies too high makes instances read on every send, so the
+//! value carries a check over its key and its numbers: a value that was cut, changed, counted up or
+//! copied from another key is none at all. The check is against accidents; whoever means harm and
+//! may write to Redis can compute it.
 
 use std::fmt::Write as _;
 use std::time::Duration;

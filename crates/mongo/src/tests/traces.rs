@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mongodb::bson::doc;
 use mongodb::bson::raw::RawDocumentBuf;
-use seqline_core::clock::Clock as _;
+use seqline_core::clock::{Clock as _, UnixMillis};
 use seqline_core::error::Error;
 use seqline_core::id::{Epoch, Text};
 use seqline_core::seq::Seq;
@@ -169,6 +169,35 @@ fn a_tail_is_told_with_the_time_when_it_was_known() {
         for (member, hint) in told.iter().filter(|(_, hint)| hint.seq == Seq::FIRST) {
             assert!(hint.at <= known, "{member:?} had {hint:?} at {known:?} and not later");
         }
+    });
+}
+
+/// Says of every inbox that it is far ahead.
+struct Lies;
+
+impl Hints for Lies {
+    fn tails(&self, _: Epoch, members: Vec<Text>) -> HintFuture {
+        let lie = Hint { seq: Seq::new(1_000), at: UnixMillis(u64::MAX) };
+        Box::pin(std::future::ready(vec![Some(lie); members.len()]))
+    }
+
+    fn put(&self, _: Epoch, _: Vec<(Text, Hint)>) {}
+}
+
+#[test]
+fn a_tail_that_is_said_to_be_higher_than_it_is_leaves_no_hole() {
+    // A hint was taken for a tail: the next entry got the number behind it.
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let (cold, told) = (scene.open(0, alone()).await, scene.open(1, alone()).await);
+        told.append(direct(1, "a", "b")).await.unwrap();
+        drop(told);
+        let believing = scene.open_beside(2, alone(), Arc::new(Lies)).await;
+        for (id, store) in [(2, &believing), (3, &cold), (4, &believing)] {
+            let receipt = store.append(direct(id, "a", "b")).await.unwrap();
+            assert_eq!(u128::from(receipt.receiver_seq.get()), id);
+        }
+        assert_eq!(ids(&cold, &inbox("b")).await, [1, 2, 3, 4]);
     });
 }
 

@@ -77,7 +77,7 @@ impl Uptime for Time {
     }
 }
 
-/// Remembers every tail it was ever told, and answers with any of them.
+/// Remembers every tail it was ever told, and answers with any of them, or with a lie.
 #[derive(Default)]
 struct Rumours(Mutex<BTreeMap<String, Vec<Hint>>>, Option<Random>);
 
@@ -86,6 +86,9 @@ impl Hints for Rumours {
         let known = self.0.lock().unwrap();
         let random = self.1.as_ref().unwrap();
         let one = |member: &Text| {
+            if random.below(20) == 0 {
+                return Some(Hint { seq: Seq::new(random.below(1_000)), at: UnixMillis(u64::MAX) });
+            }
             let hints = known.get(member.as_str())?;
             let among = random.below(2 * hints.len() as u64) as usize;
             hints.get(among).copied()
