@@ -38,7 +38,8 @@ pub struct Options {
     pub hint_time: Duration,
     /// How long a trimmed entry, and any after its fan-out was whole, stays in the database.
     /// More than twice [`Options::operation_time`] and [`Options::hint_time`] together and the
-    /// difference of the instances' clocks, and no less than [`Options::key_window`].
+    /// difference of the instances' clocks, and no less than [`Options::key_window`] and that
+    /// difference.
     pub grace: Duration,
     /// How long an idempotency key counts.
     pub key_window: Duration,
@@ -98,10 +99,14 @@ impl Options {
             let grace = self.grace;
             return Err(format!("the grace period is {grace:?}, it must be more than {least:?}"));
         }
-        if self.grace < self.key_window {
+        // By a clock that is ahead a key's entry is deleted that much earlier.
+        if self.grace < self.key_window + self.skew() {
             return Err(format!(
-                "the grace period is {:?}, less than the {:?} that an idempotency key counts",
-                self.grace, self.key_window
+                "the grace period is {:?}, less than the {:?} that an idempotency key counts and \
+                 {:?} for clocks that differ",
+                self.grace,
+                self.key_window,
+                self.skew()
             ));
         }
         if self.command_time > self.operation_time {
@@ -126,7 +131,7 @@ mod tests {
         assert_eq!(options.check(), Ok(()));
         let short = Options { grace: 2 * options.hint_time, ..options.clone() };
         assert!(short.check().unwrap_err().contains("grace"));
-        let keys = Options { key_window: 2 * options.grace, ..options };
+        let keys = Options { key_window: options.grace, ..options };
         assert!(keys.check().unwrap_err().contains("idempotency key"));
     }
 }

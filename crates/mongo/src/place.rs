@@ -4,7 +4,7 @@
 //! the number or the `_id`. After a refusal, or no reply, one looks for the own `_id`; only if it
 //! is not there, one tries again, behind a tail read afresh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use seqline_core::clock::UnixMillis;
@@ -13,7 +13,7 @@ use seqline_core::fanout::Outgoing;
 
 use crate::call::{Call, Stop};
 use crate::db::{Collection, Fields, Order, Outcome, Query, Update};
-use crate::documents::{Draft, Head};
+use crate::documents::{self, Draft, Head};
 use crate::stem::Stem;
 use crate::tails::Newest;
 use crate::walk::corrupt;
@@ -175,18 +175,44 @@ fn is_over(call: &Call, head: &Head) -> bool {
     head.again || Duration::from_millis(age) >= call.shared.options.key_window
 }
 
+/// Most uses of a key that are looked for in one command.
+const USES: u32 = 64;
+
 /// Takes the key into its next use. The entry of the last one is told first, after which it is
 /// never deleted: else its `_id` would be free, and the next use of the key not be found. Told is
 /// the entry that was looked at: another try of this send may have its `_id` by now.
 async fn use_again(call: &Call, send: &mut Open, head: &Head) -> Result<(), Stop> {
     let id = send.draft.sent.stem.id();
     // If it is gone by now, its own `_id` is free and the next try takes it.
-    if head.again || call.update(Update::UseAgain { id, seq: head.seq }).await? > 0 {
-        send.use_of_key += 1;
-        if let Some(key) = &send.send.key {
-            let stem = Stem::of_key(&send.send.conversation, key, send.use_of_key);
-            send.draft.sent.stem = stem;
-        }
+    let gone = !head.again && call.update(Update::UseAgain { id, seq: head.seq }).await? == 0;
+    if let Some(key) = send.send.key.as_ref().filter(|_| !gone) {
+        let stem = |times| Stem::of_key(&send.send.conversation, key, times);
+        let next = send.use_of_key + 1;
+        let next = if head.again { first_unused(call, stem, next).await? } else { next };
+        send.draft.sent.stem = stem(next);
+        send.use_of_key = next;
     }
     Ok(())
+}
+
+/// The first use of a key from `times` on whose entry is not told that another follows. Those
+/// that are told stay for ever, so none of them is missing.
+async fn first_unused(
+    call: &Call,
+    stem: impl Fn(u32) -> Stem,
+    mut times: u32,
+) -> Result<u32, Stop> {
+    loop {
+        let ids = (times..times + USES).map(|times| stem(times).into()).collect();
+        let query = Query::Ids { of: Collection::History, ids, fields: Fields::Head };
+        let found = call.find(query).await?;
+        let told = found.iter().filter(|d| documents::field(d, documents::AGAIN).is_some());
+        let told: BTreeSet<Stem> = told.filter_map(|document| documents::stem(document)).collect();
+        let is_told = |times: &u32| told.contains(&stem(*times));
+        let end = times + USES;
+        times = (times..end).find(|times| !is_told(times)).unwrap_or(end);
+        if times < end {
+            return Ok(times);
+        }
+    }
 }

@@ -46,9 +46,8 @@ pub(crate) async fn some(call: &Call, after: String) -> Result<String, Stop> {
         let mut is_all = false;
         let done = below(&call, place.0, place.1, floor).await.map(|all| is_all = all);
         aside.take(id, done)?;
-        if is_all && let Some(at) = documents::when(document, OPEN) {
-            let at = documents::time(at);
-            call.update(Update::CloseFloor { id: id.to_owned(), at }).await?;
+        if is_all {
+            call.update(Update::CloseFloor { id: id.to_owned(), floor }).await?;
         }
     }
     call.shared.aside.round(Work::Delete, aside);

@@ -99,12 +99,12 @@ pub enum Update {
         /// The value of `open`.
         at: DateTime,
     },
-    /// All below this floor is deleted: removes `open`, if it is still `at`.
+    /// All below this floor is deleted: removes `open`, if it has not been raised since.
     CloseFloor {
         /// The floor's `_id`.
         id: String,
-        /// The value of `open`.
-        at: DateTime,
+        /// Where it was.
+        floor: u64,
     },
     /// Takes or keeps a lease, if nobody else holds it; finds 1 if so, else 0.
     Lease {

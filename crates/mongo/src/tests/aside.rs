@@ -37,12 +37,12 @@ fn a_delivery_that_nobody_can_understand_keeps_no_other_from_being_finished() {
             _ => Verdict::Done,
         });
         let scene = Scene::new(Simulated::new(weather));
-        let pend = DateTime::from_millis(1_600_000_000_000);
+        let (pend, id) = (DateTime::from_millis(1_600_000_000_000), ObjectId::new);
         scene.db.put(
             Collection::History,
             [
-                doc! { "_id": ObjectId::new(), "id": "seq:x:y", "seq": "one", "pend": pend },
-                doc! { "_id": ObjectId::new(), "id": "seq:x:z", "seq": 1, "pend": pend, "rcpt": [7] },
+                doc! { "_id": id(), "id": "seq:x:y", "seq": "one", "pend": pend },
+                doc! { "_id": id(), "id": "seq:x:z", "seq": 1, "pend": pend, "rcpt": [7] },
             ]
             .map(|document| raw(&document)),
         );

@@ -153,3 +153,55 @@ fn a_mark_that_waited_too_long_does_not_mark_what_has_the_key_by_then() {
         drop(sleeper);
     });
 }
+
+#[test]
+fn a_floor_that_is_raised_again_in_the_same_millisecond_is_not_closed_by_what_went_before() {
+    // "All is deleted" named the time of the raise it had seen: another of the same millisecond was
+    // closed with it, and what it hid was kept for ever.
+    run(async {
+        static CLOSES: AtomicUsize = AtomicUsize::new(0);
+        let weather = But(|_, command: &Command| {
+            let closes = matches!(command, Command::Update(Update::CloseFloor { .. }));
+            let first = closes && CLOSES.fetch_add(1, Ordering::SeqCst) == 0;
+            if first { Verdict::Late(Duration::from_secs(30)) } else { Verdict::Done }
+        });
+        let scene = Scene::new(Simulated::new(weather));
+        let store = scene.open(0, Options::default()).await;
+        for id in 1..=3 {
+            store.append(direct(id, "a", "b")).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // The clock stands still: both raises are of the same millisecond.
+        scene.clock.advance(2 * grace());
+        store.trim(inbox("b"), Seq::new(1)).await.unwrap();
+        while CLOSES.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        store.trim(inbox("b"), Seq::new(2)).await.unwrap();
+        tokio::time::sleep(2 * CARE).await;
+        assert_eq!(scene.db.all(Collection::Inboxes).len(), 4, "a has three, b the newest");
+    });
+}
+
+#[test]
+fn a_key_that_was_used_many_times_is_used_again_in_few_round_trips() {
+    // Each use was looked for on its own, with growing pauses: after 200 a send had no time left.
+    const USES: u128 = 300;
+    run(async {
+        let scene = Scene::new(Simulated::new(But(|_, _: &Command| Verdict::Done)));
+        let window = Duration::from_secs(1);
+        let store = scene.open(0, Options { key_window: window, ..Options::default() }).await;
+        for id in 1..=USES {
+            store.append(keyed("k", direct(id, "a", "b"))).await.unwrap();
+            scene.clock.advance(2_000);
+        }
+        let begin = tokio::time::Instant::now();
+        let last = store.append(keyed("k", direct(USES + 1, "a", "b"))).await.unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert_eq!(u128::from(last.conversation_seq.get()), USES + 1);
+        let mut again = keyed("k", direct(USES + 1, "a", "b"));
+        again.id.0 = 1_000;
+        let again = store.append(again).await.unwrap();
+        assert_eq!((again.repeat, again.id.0), (true, USES + 1));
+    });
+}

@@ -166,9 +166,10 @@ settings! {
         /// How long the remembered end of a timeline is used before it is read afresh.
         hint_age_max: Duration = Duration::from_secs(600), span(Duration::from_secs(1)..=DAY);
         /// How long trimmed entries are kept, hidden, before they are deleted; for
-        /// `data.idempotency_window` if that is longer. It must be more than three times
-        /// `operation_timeout` and twice `hint_age_max` together, or a slow server, or one whose
-        /// clock is `operation_timeout` off, could use the number of a deleted entry again.
+        /// `data.idempotency_window` and `operation_timeout` if that is longer. It must be more
+        /// than three times `operation_timeout` and twice `hint_age_max` together, or a slow
+        /// server, or one whose clock is `operation_timeout` off, could use the number of a
+        /// deleted entry again.
         delete_grace: Duration = DAY, span(Duration::from_secs(60)..=365 * DAY);
     }
 }

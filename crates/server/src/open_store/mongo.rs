@@ -135,7 +135,8 @@ fn options(data: &Data) -> Options {
         operation_time: mongo.operation_timeout,
         command_time: COMMAND_WITHIN.min(mongo.operation_timeout),
         hint_time: mongo.hint_age_max,
-        grace: mongo.delete_grace.max(data.idempotency_window),
+        // Clocks may differ by as much as an operation takes.
+        grace: mongo.delete_grace.max(data.idempotency_window + mongo.operation_timeout),
         key_window: data.idempotency_window,
         // Its own instance may be at it for as long as one operation takes.
         resume_after: 3 * mongo.operation_timeout,

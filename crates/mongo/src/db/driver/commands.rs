@@ -159,9 +159,9 @@ pub(super) fn update(update: Update) -> Change {
             doc! { "$max": { "floor": int(to) }, "$set": { "open": at } },
             true,
         ),
-        Update::CloseFloor { id, at } => (
+        Update::CloseFloor { id, floor } => (
             Collection::Floors,
-            doc! { "_id": id, "open": at },
+            doc! { "_id": id, "floor": int(floor) },
             doc! { "$unset": { "open": "" } },
             false,
         ),

@@ -194,8 +194,8 @@ fn change(update: &Update, before: Option<&Document>) -> Option<Document> {
             let before = before.map_or(0, |before| before.get_i64(floor).unwrap_or(0));
             Some(doc! { "_id": id, floor: to.max(before), OPEN.as_str(): *at })
         }
-        (Update::CloseFloor { at, .. }, Some(before))
-            if before.get_datetime(OPEN.as_str()).is_ok_and(|open| open == at) =>
+        (Update::CloseFloor { floor: to, .. }, Some(before))
+            if before.get_i64(floor).is_ok_and(|there| there == documents::int(*to)) =>
         {
             let mut after = before.clone();
             after.remove(OPEN.as_str());
