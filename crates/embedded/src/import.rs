@@ -70,6 +70,18 @@ pub struct Imported {
 }
 
 impl Import {
+    /// Whether [`Import::begin`] would take the directory `dir`, for whoever has long work to do
+    /// before. Changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::NotEmpty`], or what the system refuses.
+    pub fn may_begin(dir: &Path) -> Result<(), OpenError> {
+        match dir.try_exists().map_err(OpenError::io("read", dir))? {
+            true => format::refuse_for_import(dir),
+            false => Ok(()),
+        }
+    }
+
     /// Begins an import into the directory of `options`, which is made or empty. `epoch` is that
     /// of the source, if it has one.
     ///

@@ -84,6 +84,8 @@ impl Copied {
 impl Import {
     pub fn run(self) -> Ended {
         let source = self.names.options(&self.from_mongo)?;
+        // Before the database is read, which may take hours.
+        seqline_embedded::Import::may_begin(&self.data).map_err(Failed::unreachable)?;
         let (imported, copied, totals) = mongo::run(async {
             let source = mongo::connect(&source).await?;
             let totals = check_mongo::verify(&source, self.json).await?;
