@@ -5,19 +5,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::StreamExt as _;
 use mongodb::bson::{Bson, RawDocumentBuf};
 
 use crate::bounds::FLOOR;
-use crate::db::{Collection, Db, Fields, NoReply, Query, Scan};
+use crate::db::{Collection, Db, Fields, NoReply, Query, Reply, Scan};
 use crate::documents;
 
 /// Documents of a page.
 const PAGE: usize = 1_000;
 /// How long one question may take.
 const WITHIN: Duration = Duration::from_secs(30);
-/// How often a question is asked that gets no answer.
-const TRIES: u32 = 10;
+/// How often a question is asked again that gets no answer: for up to about half a minute.
+const RETRIES: usize = 10;
+/// The first pause in between, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// A database that is only read.
 #[derive(Clone)]
@@ -26,22 +29,12 @@ pub(crate) struct Reader(pub Arc<dyn Db>);
 impl Reader {
     /// What a query finds.
     pub async fn find(&self, query: Query) -> Result<Vec<RawDocumentBuf>, NoReply> {
-        let mut tries = 0;
-        loop {
-            match self.0.find(query.clone(), WITHIN).await {
-                Err(error) if tries == TRIES => return Err(error),
-                Err(_) => {
-                    tries += 1;
-                    tokio::time::sleep(Duration::from_millis(100) * tries).await;
-                }
-                found => return found,
-            }
-        }
+        insist(|| self.0.find(query.clone(), WITHIN)).await
     }
 
     /// The highest position of a timeline.
     pub async fn tail(&self, of: Collection, id: &str) -> Result<u64, NoReply> {
-        let found = self.0.tails(of, vec![id.to_owned()], WITHIN).await?;
+        let found = insist(|| self.0.tails(of, vec![id.to_owned()], WITHIN)).await?;
         Ok(found.first().map_or(0, |tail| tail.seq))
     }
 
@@ -65,6 +58,22 @@ impl Reader {
             Some((id, documents::number(document, FLOOR)?))
         };
         Ok(found.iter().filter_map(read).collect())
+    }
+}
+
+/// Asks until there is an answer.
+async fn insist<T>(ask: impl Fn() -> Reply<T>) -> Result<T, NoReply> {
+    let (first, longest) = PAUSES;
+    let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
+    let mut pauses = pauses.with_max_times(RETRIES).build();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(silence) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(silence),
+            },
+        }
     }
 }
 
