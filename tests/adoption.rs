@@ -220,6 +220,47 @@ async fn go_timelines_counters_are_raised_to_what_stands_in_the_database() {
     assert_eq!(replies, format!("+OK\r\n{raised}$1\r\n9\r\n$1\r\n5\r\n+OK\r\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_without_a_position_are_in_nobodys_way() {
+    // Their inboxes took no entry any more, and the server said that MongoDB did not answer.
+    let mongo = Mongo::in_memory();
+    let database = database(&mongo).await;
+    let odd: [Bson; 5] = [2.5.into(), 1.5.into(), "9".into(), i64::MAX.into(), 1e30.into()];
+    let members: Vec<String> = (0..20).map(|n| format!("member {n}")).collect();
+    let mut documents = Vec::new();
+    for member in &members {
+        documents.push(entry(member, 1, text("one")));
+        documents.push(entry(member, 2, text("two")));
+        documents.extend(odd.iter().map(|seq| doc! { "id": member, "seq": seq.clone() }));
+    }
+    put(&database, "chat_sync", documents).await;
+    tokio::task::spawn_blocking(move || {
+        let server = Server::start_shared(&[("data.mongo.source", mongo.uri().as_str())], &[]);
+        // Few and many tails are asked for in different ways.
+        let to = json!({"groupName": "g", "groupMembers": &members, "message": "{\"n\":3}"});
+        assert_eq!(post_json(server.http, "/timeline/sendGroup", &to).status, 200);
+        let direct = json!({"from": "member 0", "to": "member 1", "message": "{\"n\":4}"});
+        assert_eq!(post_json(server.http, "/timeline/send", &direct).json()["sequence"], "4");
+        for query in ["count=100", "last_read=1&count=1", "last_read=2&count=1"] {
+            let page = get(server.http, &format!("/timeline/sync?member=member%201&{query}"));
+            let seqs = entries(&page.json()).into_iter().map(|(seq, _)| seq);
+            let seqs: Vec<String> = seqs.collect();
+            let expected: &[&str] = match query {
+                "count=100" => &["1", "2", "3", "4"],
+                "last_read=1&count=1" => &["2"],
+                _ => &["3"],
+            };
+            assert_eq!(seqs, expected, "{query}");
+        }
+        let checked = check(&mongo, &[]);
+        assert_eq!(checked.code, 1, "{checked:?}");
+        assert!(checked.stdout.contains("has no position"), "{checked:?}");
+        assert!(checked.stdout.contains("NumberLong(\"5\")"), "{checked:?}");
+    })
+    .await
+    .unwrap();
+}
+
 #[test]
 fn a_database_that_is_not_there_or_empty_is_told_from_one_without_problems() {
     let mongo = Mongo::in_memory();
@@ -233,4 +274,16 @@ fn a_database_that_is_not_there_or_empty_is_told_from_one_without_problems() {
     let both = seqline(&["check", "dir", "--mongo", &uri]);
     assert_eq!(both.code, 2, "{both:?}");
     assert_eq!(seqline(&["check"]).code, 2);
+}
+
+#[test]
+fn a_directory_that_has_something_is_refused_before_the_database_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("notes"), "mine").unwrap();
+    // Where no database is, so that whoever asks it says that instead.
+    let uri = format!("mongodb://127.0.0.1:{}", crate::support::daemon::free_port());
+    let dir = dir.path().to_str().unwrap();
+    let ran = seqline(&["import", "--from-mongo", &uri, "--data", dir]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("is not empty"), "{ran:?}");
 }

@@ -12,6 +12,7 @@ use seqline_core::error::Error;
 
 use crate::counts::Operation;
 use crate::db::{Collection, Entries, NoReply, Order, Outcome, Query, Tail, Update};
+use crate::documents;
 use crate::shared::Shared;
 
 /// First pause before something is tried again.
@@ -50,6 +51,11 @@ impl Stop {
             other => Error::unavailable("database", other),
         }
     }
+}
+
+/// Whether nobody would find an entry at its position.
+fn is_beyond(entry: &RawDocumentBuf) -> bool {
+    documents::number(entry, documents::SEQ) > Some(documents::SEQ_MAX)
 }
 
 /// One operation.
@@ -167,11 +173,18 @@ impl Call {
     pub async fn insert(
         &self,
         into: Collection,
-        documents: Vec<RawDocumentBuf>,
+        entries: Vec<RawDocumentBuf>,
         order: Order,
     ) -> Result<Option<Vec<Outcome>>, Stop> {
+        if let Some(entry) = entries.iter().find(|entry| is_beyond(entry)) {
+            return Err(Stop::Corrupt {
+                timeline: documents::string(entry, documents::TIMELINE).unwrap_or("").to_owned(),
+                seq: documents::SEQ_MAX,
+                detail: "no number is left behind it".to_owned(),
+            });
+        }
         let within = self.within("a number was taken by others again and again")?;
-        let reply = self.shared.db.insert(into, documents, order, within);
+        let reply = self.shared.db.insert(into, entries, order, within);
         match self.answer(within, reply).await {
             Ok(outcomes) => Ok(Some(outcomes)),
             Err(error) => {

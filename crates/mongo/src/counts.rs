@@ -29,6 +29,7 @@ pub(crate) struct Counts {
     delivered: Counter,
     helped: Counter,
     resumed: Counter,
+    lost: Counter,
     tails: [Counter; 2],
 }
 
@@ -43,6 +44,7 @@ impl Counts {
             delivered: counter!("seqline_deliveries_total"),
             helped: counter!("seqline_mongo_helped_total"),
             resumed: counter!("seqline_mongo_resumed_total"),
+            lost: counter!("seqline_mongo_lost_total"),
             tails: ["hint", "unknown"].map(|it| counter!("seqline_mongo_tails_total", "why" => it)),
         }
     }
@@ -71,6 +73,11 @@ impl Counts {
 
     pub fn resumed(&self, messages: usize) {
         self.resumed.increment(messages as u64);
+    }
+
+    /// A page was refused.
+    pub fn lost(&self) {
+        self.lost.increment(1);
     }
 
     /// Tails of inboxes that are read: because a hint says they have grown, or none is known.
@@ -112,6 +119,10 @@ fn describe() {
     describe_counter!(
         "seqline_mongo_resumed_total",
         "Messages whose delivery was finished after their own server had stopped"
+    );
+    describe_counter!(
+        "seqline_mongo_lost_total",
+        "Pages that were refused, since an entry below one of Seqline's is lost"
     );
     describe_counter!(
         "seqline_mongo_tails_total",

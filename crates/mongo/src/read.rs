@@ -15,11 +15,14 @@ use crate::call::{Call, Stop};
 use crate::db::{Collection, Fields, Query};
 use crate::documents;
 
+/// How often a page is read anew in which an entry of Seqline's has none directly below it.
+const LOST_ROUNDS: u32 = 10;
+
 /// Reads one page.
 pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
     let place = Place::of(&read.timeline);
     let mut floor = 0;
-    let mut doubt = (None, None);
+    let mut doubt = (Vec::new(), None);
     for round in 0.. {
         if round > 2 {
             call.pause(round - 3).await;
@@ -37,12 +40,18 @@ pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
             // Entries that are gone took the place of others in the answer.
             continue;
         }
-        let view = View { read, above: above.max(floor), floor, tail, range };
-        let missing = (view.hole()?, view.short()?);
-        if missing != (None, None) && missing != doubt {
+        let mut view = View { read, above: above.max(floor), floor, tail, range, lost: None };
+        let missing = (view.holes()?, view.short()?);
+        if missing != (Vec::new(), None) && missing != doubt {
             // Entries came while the range was read, or it is a hole of go-timeline's: that is
             // still there when one looks again.
             doubt = missing;
+            continue;
+        }
+        // Seqline stores an entry only where the one below it is, and only the lowest are deleted,
+        // below a floor: so this view is not of one moment, or the database lost entries.
+        view.lost = missing.0.iter().find(|hole| hole.is_own).map(|hole| hole.below);
+        if view.lost.is_some() && round < LOST_ROUNDS {
             continue;
         }
         if let Some(page) = view.page(call)? {
@@ -96,6 +105,15 @@ fn budget(read: &Read) -> usize {
     read.bytes_max.saturating_mul(8).saturating_add(128 * 1024)
 }
 
+/// A place where numbers are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hole {
+    /// The position of the entry that stands directly above them.
+    below: u64,
+    /// Whether that entry is Seqline's.
+    is_own: bool,
+}
+
 /// The three answers.
 struct View<'a> {
     read: &'a Read,
@@ -104,21 +122,30 @@ struct View<'a> {
     floor: u64,
     tail: u64,
     range: Vec<RawDocumentBuf>,
+    /// Entries directly below this one are lost: no page steps over them.
+    lost: Option<u64>,
 }
 
 impl View<'_> {
-    /// The first place where a number is missing.
-    fn hole(&self) -> Result<Option<u64>> {
+    /// Where numbers are missing.
+    fn holes(&self) -> Result<Vec<Hole>> {
         let forward = self.read.direction == Direction::Forward;
-        let mut before = forward.then_some(self.above);
-        for document in &self.range {
-            let seq = seq(document)?;
-            if before.is_some_and(|before| before.abs_diff(seq) != 1) {
-                return Ok(Some(seq));
-            }
-            before = Some(seq);
+        let mut holes = Vec::new();
+        // From the lowest up.
+        let mut ascending: Vec<&RawDocumentBuf> = self.range.iter().collect();
+        if !forward {
+            ascending.reverse();
         }
-        Ok(None)
+        let is_cut = self.range.len() > self.read.entries_max || self.is_large();
+        let mut before = (forward || !is_cut).then_some(self.above);
+        for document in ascending {
+            let below = seq(document)?;
+            if before.is_some_and(|before| below > before + 1) {
+                holes.push(Hole { below, is_own: documents::stem(document).is_some() });
+            }
+            before = Some(below);
+        }
+        Ok(holes)
     }
 
     /// The last position before the end of the range, if entries are missing there though later
@@ -145,8 +172,16 @@ impl View<'_> {
         let mut entries: Vec<Entry> = Vec::new();
         let (mut bytes, mut found) = (0, 0_usize);
         let mut cut = self.is_large();
+        let backward = self.read.direction == Direction::Backward;
+        let mut before_lost = false;
         for document in &self.range {
             let entry = self.entry(document)?;
+            let seq = Some(entry.seq.get());
+            if backward && before_lost || !backward && seq == self.lost {
+                cut = true;
+                break;
+            }
+            before_lost = seq == self.lost;
             bytes += entry.message.body.len();
             found += document.as_bytes().len();
             // Past its budget the database may have left out more, and this one tells of them.
@@ -158,11 +193,28 @@ impl View<'_> {
             }
             entries.push(entry);
         }
+        // The last one stands above what is lost.
+        cut |= backward && before_lost;
+        if let (true, Some(lost)) = (entries.is_empty(), self.lost) {
+            return Err(self.refuse(call, lost));
+        }
         let Some(latest) = self.latest(cut)? else {
             return Ok(None);
         };
         let bounds = Bounds { first: Seq::new(self.floor + 1), latest: Seq::new(latest) };
         Ok(Some(Page { entries, bounds, epoch: call.shared.epoch, more: cut }))
+    }
+
+    fn refuse(&self, call: &Call, lost: u64) -> Error {
+        call.shared.counts.lost();
+        let timeline = &self.read.timeline;
+        Error::unavailable(
+            "the part of the timeline in front of a lost entry",
+            std::io::Error::other(format!(
+                "{timeline}: the database has entry {lost} and not the one below it, which it had \
+                 when {lost} was stored; `seqline check --mongo` says how to mend it"
+            )),
+        )
     }
 
     /// The newest position at the moment of the range, as far as the answers tell.

@@ -132,7 +132,7 @@ impl Items {
                         self.floor = page.floors.get(id).copied().unwrap_or(0);
                         self.begun = false;
                     }
-                    let seq = documents::number(document, documents::SEQ).unwrap_or(0);
+                    let seq = documents::position(document).unwrap_or(0);
                     let Some(timeline) = timeline(of, id).filter(|_| seq > self.floor) else {
                         continue;
                     };

@@ -46,25 +46,41 @@ impl Check<'_> {
             );
             (detail, format!("{whose}.deleteOne({{_id: {}}})", other.literal))
         } else {
-            if self.timeline.free == 0 {
-                let id = self.timeline.id.as_deref().unwrap_or_default();
-                self.timeline.free = self.reader.tail(of, id).await?;
-            }
-            self.timeline.free += 1;
-            let free = self.timeline.free;
+            let free = self.free(of).await?;
             let detail = format!(
                 "{} and {} have different messages; keep the first, which is older, and move \
                  the other to {free}",
                 keep.literal, other.literal
             );
-            let mend = format!(
-                "{whose}.updateOne({{_id: {}}}, {{$set: {{seq: NumberLong(\"{free}\")}}}})",
-                other.literal
-            );
-            (detail, mend)
+            (detail, move_to(&whose, &other.literal, free))
         };
         self.timeline.at = Some(keep);
         self.tell(Kind::Duplicate, (Some(seq), Some(seq)), detail, Some(mend));
         Ok(())
     }
+
+    /// The command that gives a document without a position one at the end of its timeline.
+    pub(super) async fn move_to_end(
+        &mut self,
+        of: Collection,
+        document: &RawDocumentBuf,
+    ) -> Result<String, NoReply> {
+        let whose = format!("db.{}", self.collection);
+        let free = self.free(of).await?;
+        Ok(move_to(&whose, &documents::literal(document), free))
+    }
+
+    /// The next number at the end of the timeline that no document was told to move to.
+    async fn free(&mut self, of: Collection) -> Result<u64, NoReply> {
+        if self.timeline.free == 0 {
+            let id = self.timeline.id.as_deref().unwrap_or_default();
+            self.timeline.free = self.reader.tail(of, id).await?;
+        }
+        self.timeline.free += 1;
+        Ok(self.timeline.free)
+    }
+}
+
+fn move_to(collection: &str, id: &str, seq: u64) -> String {
+    format!("{collection}.updateOne({{_id: {id}}}, {{$set: {{seq: NumberLong(\"{seq}\")}}}})")
 }

@@ -10,7 +10,8 @@ pub enum Kind {
     Duplicate,
     /// A document whose position or message cannot be understood.
     Unreadable,
-    /// Numbers without an entry, among Seqline's own, which never leaves one out.
+    /// Numbers without an entry, among Seqline's own, which never leaves one out. Pages end before
+    /// them, and none carries on behind.
     Missing,
     /// An inbox entry whose message is not in the conversation that it names.
     Orphan,
@@ -65,12 +66,13 @@ impl Kind {
                  command shown"
             }
             Kind::Unreadable => {
-                "it is served to nobody, and a page that comes to it fails: mend or remove the \
-                 document by hand"
+                "without a position it is served to nobody and in nobody's way: remove it, or \
+                 move it to the end with the command shown; a page that comes to another one \
+                 fails: mend or remove the document by hand"
             }
             Kind::Missing => {
-                "documents were deleted, or a backup was not whole: restore them if you can; \
-                 readers carry on behind the gap"
+                "documents were deleted, or a backup was not whole: restore them if you can, for \
+                 readers are refused what is behind them; the command shown lets them pass"
             }
             Kind::Orphan => {
                 "the conversation's document was deleted: the inbox entry is served all the same"

@@ -91,13 +91,14 @@ impl Check<'_> {
                 self.timeline = Timeline { id, assigned, floor, ..Timeline::default() };
                 self.totals.timelines += u64::from(assigned);
             }
-            let Some(seq) = documents::number(document, documents::SEQ).filter(|seq| *seq > 0)
-            else {
+            let Some(seq) = documents::position(document) else {
+                let mend = self.move_to_end(of, document).await?;
+                let name = documents::name(document);
                 let detail = format!(
-                    "{} has no position: its seq is no number from 1 on",
-                    documents::name(document)
+                    "{name} has no position, as its seq is no whole number from 1 to 2^62: remove \
+                     it, or move it to the end"
                 );
-                self.found(Kind::Unreadable, None, detail);
+                self.tell(Kind::Unreadable, (None, None), detail, Some(mend));
                 continue;
             };
             if seq == self.timeline.seq {
@@ -188,13 +189,34 @@ impl Check<'_> {
         }
         let theirs = documents::stem(document).is_none();
         let kind = if theirs { Kind::Hole } else { Kind::Missing };
+        let mend = (!theirs).then(|| self.mend(of, first, last));
         let count = last - first + 1;
         let detail = match count {
             1 => "no entry has this number".to_owned(),
             _ => format!("no entries have these {count} numbers"),
         };
-        self.tell(kind, (Some(first), Some(last)), detail, None);
+        self.tell(kind, (Some(first), Some(last)), detail, mend);
         Ok(())
+    }
+
+    /// The command after which readers pass the lost entries from `first` to `last`: if nothing is
+    /// below them, they count as trimmed; else an empty message stands for each.
+    fn mend(&self, of: Collection, first: u64, last: u64) -> String {
+        let id = self.timeline.id.as_deref().unwrap_or_default();
+        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        if first == self.timeline.floor + 1 {
+            let kind = if of == Collection::Inboxes { "inbox" } else { "history" };
+            let name = text(&format!("{kind}:{id}"));
+            return format!(
+                "db.seqline_floor.updateOne({{_id: {name}}}, {{$max: {{floor: \
+                 NumberLong(\"{last}\")}}}}, {{upsert: true}})"
+            );
+        }
+        let (collection, id) = (&self.collection, text(id));
+        format!(
+            "for (let n = {first}; n <= {last}; n++) \
+             db.{collection}.insertOne({{id: {id}, seq: NumberLong(String(n))}})"
+        )
     }
 
     fn end_of_timeline(&mut self) {

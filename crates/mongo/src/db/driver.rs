@@ -20,6 +20,7 @@ use mongodb::{Client, Database};
 use super::{
     Collection, Db, Entries, IndexError, NoReply, Order, Outcome, Query, Reply, Scan, Tail, Update,
 };
+use crate::documents;
 use crate::options::{Options, WeakWrites};
 use crate::store::OpenError;
 
@@ -148,16 +149,40 @@ impl MongoDb {
         }
     }
 
+    /// What a query finds, without the entries that have no position: as many more are asked for.
     async fn find_all(
         &self,
-        query: commands::Find,
+        mut query: commands::Find,
+        within: Duration,
+    ) -> Result<Vec<RawDocumentBuf>, NoReply> {
+        loop {
+            let mut found = self.find_some(&query, within).await?;
+            let count = found.len();
+            let bytes: usize = found.iter().map(|document| document.as_bytes().len()).sum();
+            let cut = count >= query.limit || bytes > query.bytes_max;
+            if query.of_positions {
+                found.retain(|document| documents::position(document).is_some());
+            }
+            let without = count - found.len();
+            if without == 0 || !cut {
+                return Ok(found);
+            }
+            let left: usize = found.iter().map(|document| document.as_bytes().len()).sum();
+            query.limit = query.limit.saturating_add(without);
+            query.bytes_max = query.bytes_max.saturating_add(bytes - left);
+        }
+    }
+
+    async fn find_some(
+        &self,
+        query: &commands::Find,
         within: Duration,
     ) -> Result<Vec<RawDocumentBuf>, NoReply> {
         let collection = self.database.collection::<RawDocumentBuf>(self.name(query.of));
         let mut find = collection
-            .find(query.filter)
-            .sort(query.sort)
-            .projection(query.projection)
+            .find(query.filter.clone())
+            .sort(query.sort.clone())
+            .projection(query.projection.clone())
             .max_time(within)
             .read_concern(ReadConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary));
@@ -199,9 +224,17 @@ impl MongoDb {
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .await
             .map_err(no_reply)?;
-        let mut tails = Vec::new();
+        let (mut tails, mut without) = (Vec::new(), Vec::new());
         while cursor.advance().await.map_err(no_reply)? {
-            tails.push(commands::tail_of_group(cursor.current())?);
+            let group = cursor.current();
+            match documents::position(group) {
+                Some(_) => tails.push(commands::tail_of_group(group)?),
+                None => without.extend(documents::string(group, documents::ID).map(str::to_owned)),
+            }
+        }
+        // Those whose highest `seq` is no position.
+        for id in without {
+            tails.extend(self.tail(of, id, within).await?);
         }
         Ok(tails)
     }

@@ -6,6 +6,7 @@
 //! * Whatever is not such an answer is [`NoReply`]: a timeout, a dropped connection, an error of
 //!   the write concern. The command may have been done, may be done later or never; later means
 //!   within the time it was given. Whoever needs to know looks.
+//! * A document whose `seq` is not a position is in no range and no tail.
 //! * Of errors only the code of a broken unique index counts, and at which document: no text.
 
 pub mod driver;

@@ -70,6 +70,15 @@ pub(crate) fn field<'a>(document: &'a RawDocument, name: &CStr) -> Option<RawBso
     document.get(name.as_str()).ok().flatten().filter(|value| !matches!(value, RawBsonRef::Null))
 }
 
+/// The highest position of an entry. Far below the largest number that MongoDB keeps, so that
+/// counting on from it ends in an error and not in a number that nobody finds.
+pub(crate) const SEQ_MAX: u64 = 1 << 62;
+
+/// The position of an entry; `None` if its `seq` is no whole number from 1 to [`SEQ_MAX`].
+pub(crate) fn position(document: &RawDocument) -> Option<u64> {
+    number(document, SEQ).filter(|seq| (1..=SEQ_MAX).contains(seq))
+}
+
 /// A whole number, however it is kept: shells and other programs write doubles.
 pub(crate) fn number(document: &RawDocument, name: &CStr) -> Option<u64> {
     match field(document, name)? {

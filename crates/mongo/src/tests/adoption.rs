@@ -138,6 +138,12 @@ fn whatever_stands_in_message_and_seq_is_served() {
                 other_id,
                 // No position: nobody ever sees it, and nothing is counted from it.
                 entry("a", "10", text("no position")),
+                entry("a", 2.5, text("no position")),
+                entry("a", 9.5, text("no position")),
+                entry("a", i64::MAX, text("no position")),
+                entry("a", 1e30, text("no position")),
+                entry("a", f64::NAN, text("no position")),
+                entry("a", -1_i64, text("no position")),
             ],
             vec![],
         )

@@ -182,6 +182,43 @@ fn what_is_missing_of_seqlines_own_is_a_problem() {
             (Kind::Orphan, name("b"), Some(3), Some(3)),
         ];
         assert_eq!(found(&scene.db).await, expected);
+        remove(Collection::Inboxes, "b", 1).await;
+        let (_, findings) = check(&scene.db).await;
+        let mends: Vec<&str> = findings.iter().filter_map(|f| f.mend.as_deref()).collect();
+        let empty = |n: u64, of: &str, id: &str| {
+            format!(
+                "for (let n = {n}; n <= {n}; n++) db.{of}.insertOne({{id: {id:?}, \
+                 seq: NumberLong(String(n))}})"
+            )
+        };
+        let expected = [
+            empty(3, "chat_history", "seq:a:b"),
+            empty(2, "chat_sync", "a"),
+            "db.seqline_floor.updateOne({_id: \"inbox:b\"}, {$max: {floor: NumberLong(\"1\")}}, \
+             {upsert: true})"
+                .to_owned(),
+        ];
+        assert_eq!(mends, expected);
+    });
+}
+
+#[test]
+fn a_document_without_a_position_is_named_with_the_command_that_gives_it_one() {
+    run(async {
+        let db = Simulated::new(Calm);
+        let seqs: [Bson; 4] = [1.into(), 1.5.into(), "2".into(), i64::MAX.into()];
+        let entries = seqs.into_iter().zip(1..).map(|(seq, age)| entry(age, "a", seq, "text"));
+        db.put(Collection::Inboxes, entries);
+        let (totals, findings) = check(&db).await;
+        assert_eq!((totals.of(Kind::Unreadable), totals.inbox_entries), (3, 1));
+        let mut mends: Vec<&str> = findings.iter().map(|f| f.mend.as_deref().unwrap()).collect();
+        mends.sort_unstable();
+        for (mend, age) in mends.iter().zip(2..) {
+            assert!(mend.contains(&object_id(age)), "{mend}");
+        }
+        let places: std::collections::BTreeSet<_> =
+            mends.iter().map(|mend| mend.rsplit_once("NumberLong").unwrap().1).collect();
+        assert!(places.into_iter().eq([r#"("2")}})"#, r#"("3")}})"#, r#"("4")}})"#]));
     });
 }
 

@@ -5,6 +5,7 @@ mod aside;
 mod checks;
 mod contract;
 mod costs;
+mod lost;
 mod reuse;
 mod round_trips;
 pub(crate) mod scenes;

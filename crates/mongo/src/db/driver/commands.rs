@@ -17,6 +17,8 @@ pub(super) struct Find {
     pub projection: Document,
     pub limit: usize,
     pub bytes_max: usize,
+    /// Whether only entries that have a position count.
+    pub of_positions: bool,
 }
 
 /// An update command.
@@ -48,15 +50,20 @@ pub(super) fn find(query: Query) -> Find {
         projection: projection(Fields::Head),
         limit,
         bytes_max: usize::MAX,
+        of_positions: false,
     };
     match query {
         Query::Range { of, id, above, up_to, descending, limit, bytes_max, fields } => Find {
             of,
-            filter: doc! { "id": id, "seq": { "$gt": int(above), "$lte": int(up_to) } },
+            filter: doc! {
+                "id": id,
+                "seq": { "$gt": int(above), "$lte": int(up_to.min(documents::SEQ_MAX)) },
+            },
             sort: doc! { "seq": if descending { -1 } else { 1 } },
             projection: projection(fields),
             limit,
             bytes_max,
+            of_positions: true,
         },
         Query::Ids { of, ids, fields } => Find {
             projection: projection(fields),
@@ -80,12 +87,16 @@ pub(super) fn find(query: Query) -> Find {
     }
 }
 
+/// What can be a position: only numbers, since in MongoDB's order every text stands above them.
+pub(super) fn positions() -> Document {
+    doc! { "$gt": 0, "$lte": int(documents::SEQ_MAX) }
+}
+
 /// The find command for the newest entry of a timeline.
 pub(super) fn tail(of: Collection, id: &str) -> Find {
     Find {
         of,
-        // Only numbers: in MongoDB's order every text stands above them.
-        filter: doc! { "id": id, "seq": { "$gt": 0 } },
+        filter: doc! { "id": id, "seq": positions() },
         sort: doc! { "seq": -1 },
         projection: match of {
             Collection::History => doc! { "seq": 1, "at": 1, "pend": 1 },
@@ -93,6 +104,7 @@ pub(super) fn tail(of: Collection, id: &str) -> Find {
         },
         limit: 1,
         bytes_max: usize::MAX,
+        of_positions: true,
     }
 }
 
@@ -106,7 +118,7 @@ pub(super) fn tails(of: Collection, ids: &[String]) -> Vec<Document> {
         group.insert("pend", doc! { "$first": "$pend" });
     }
     vec![
-        doc! { "$match": { "id": { "$in": ids }, "seq": { "$gt": 0 } } },
+        doc! { "$match": { "id": { "$in": ids }, "seq": positions() } },
         doc! { "$sort": { "id": -1, "seq": -1 } },
         doc! { "$group": group },
     ]

@@ -54,7 +54,7 @@ pub(super) fn key_of(id: &Bson) -> Key {
 
 fn place(document: &RawDocument) -> Option<(String, u64)> {
     let id = documents::string(document, documents::TIMELINE)?;
-    Some((id.to_owned(), documents::number(document, documents::SEQ)?))
+    Some((id.to_owned(), documents::position(document)?))
 }
 
 impl Change {
