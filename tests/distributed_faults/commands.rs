@@ -10,7 +10,7 @@ use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
 use seqline_mongo::Options;
 
-use super::in_process::{conversation, idle, inbox, leave_half, open, send, settle};
+use super::in_process::{conversation, idle, inbox, leave_half, open, page, send, settle};
 use crate::crash::ledger::{Attempt, Cast, Outcome};
 use crate::support::mongo::Mongo;
 use crate::support::mongo_proxy::{Fault, MongoProxy, When, gate};
@@ -86,6 +86,30 @@ async fn sends_to_many_conversations_that_wait_at_once_go_in_few_commands() {
         let commands = proxy.count("insert", collection);
         assert!((1..=CONVERSATIONS as u64 / 4).contains(&commands), "{:?}", proxy.counts());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_many_inboxes_are_under_way_at_once() {
+    const INBOXES: usize = 50;
+    let mongo = Mongo::in_memory();
+    let proxy = MongoProxy::start(mongo.address());
+    // So that none is given up and tried again meanwhile.
+    let command_time = Options::default().operation_time;
+    let store = open(Options { command_time, ..idle(proxy.uri(), DATABASE) }).await;
+    let (slow, held) = gate();
+    proxy.rule(When::command("find").on("seqline_floor"), Fault::HoldBefore(slow));
+    let held = async {
+        // All of them have come to the database before any is answered.
+        for _ in 0..INBOXES {
+            let reached = tokio::time::timeout(Duration::from_secs(15), held.reached());
+            reached.await.expect("no page waits for another");
+        }
+        drop(held);
+    };
+    let inboxes: Vec<_> = (0..INBOXES).map(inbox).collect();
+    let pages = join_all(inboxes.iter().map(|inbox| page(&store, inbox, 0)));
+    let (pages, ()) = futures_util::future::join(pages, held).await;
+    assert!(pages.iter().all(|page| page.entries.is_empty()));
 }
 
 /// All commands about documents that came through a proxy.

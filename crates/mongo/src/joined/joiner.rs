@@ -100,6 +100,7 @@ struct State<K: Kind> {
 struct Waiting<K: Kind> {
     number: u64,
     ask: K::Ask,
+    size: Size,
     /// Its deadline, on the uptime.
     until: Duration,
     answer: oneshot::Sender<Result<K::Answer, NoReply>>,
@@ -117,9 +118,8 @@ impl<K: Kind> State<K> {
 
     fn remove(&mut self, place: usize) -> Option<Waiting<K>> {
         let waiting = self.waiting.remove(place)?;
-        let size = K::size(&waiting.ask);
-        self.size.items -= size.items;
-        self.size.bytes -= size.bytes;
+        self.size.items -= waiting.size.items;
+        self.size.bytes -= waiting.size.bytes;
         Some(waiting)
     }
 }
@@ -151,7 +151,7 @@ impl<K: Kind> Joiner<K> {
             let number = state.next;
             state.next += 1;
             state.size = state.size.with(size);
-            state.waiting.push_back(Waiting { number, ask, until, answer });
+            state.waiting.push_back(Waiting { number, ask, size, until, answer });
             (number, state.wants_task())
         };
         if wants_task {
@@ -210,7 +210,7 @@ impl<K: Kind> Joiner<K> {
         };
         let (mut batch, mut size) = (Vec::new(), Size::default());
         while let Some(next) = state.waiting.front() {
-            size = size.with(K::size(&next.ask));
+            size = size.with(next.size);
             let alone = hurries(next);
             if !batch.is_empty() && (!size.fits() || alone) {
                 break;
