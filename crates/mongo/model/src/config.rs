@@ -83,6 +83,10 @@ pub struct Rules {
     pub window_in_grace: bool,
     /// A tail that memory lost between reading and use is read again, not taken as 0.
     pub tails_kept: bool,
+    /// What another instance says of a tail is a reason to read it, and is never taken for one.
+    pub hints_are_read: bool,
+    /// Of a command that was broken off, only what was answered counts as done.
+    pub own_answers: bool,
     /// An entry whose key is used again is never deleted.
     pub again_kept: bool,
     /// That a key is used again counts once a majority has it.
@@ -110,6 +114,8 @@ impl Rules {
         grace: true,
         window_in_grace: true,
         tails_kept: true,
+        hints_are_read: true,
+        own_answers: true,
         again_kept: true,
         majority_again: true,
         exact_again: true,
@@ -136,6 +142,8 @@ pub struct Config {
     pub skew: bool,
     /// Documents of an unordered insert are done in the order of members: fewer states.
     pub fixed_order: bool,
+    /// The entries of all inboxes travel in one ordered insert, which ends at the first refusal.
+    pub joint: bool,
 }
 
 impl Config {
@@ -153,6 +161,7 @@ impl Config {
             unsure: 0,
             skew: false,
             fixed_order: false,
+            joint: false,
         }
     }
 
@@ -246,5 +255,9 @@ impl Config {
 
     pub fn fixed_order(self) -> Config {
         Config { fixed_order: true, ..self }
+    }
+
+    pub fn joint(self) -> Config {
+        Config { joint: true, ..self }
     }
 }

@@ -101,6 +101,9 @@ impl Model<'_> {
                     low = low.or(self.low_tail(state, inbox(member), Hints::Undated));
                 }
                 more.extend(low.map(|(low, old)| with(low, old)));
+                if !self.config.rules.hints_are_read {
+                    more.push(with(tail(&view[inbox(member)]) + 1, 0));
+                }
             }
             choices = more;
         }
@@ -122,7 +125,7 @@ impl Model<'_> {
         let turn = state.operations[o].turn;
         for member in bits(turn.iter().fold(0, |all, turn| all | turn)) {
             self.fan_one(state, o, member, out);
-            if self.config.fixed_order {
+            if self.config.fixed_order || self.config.joint {
                 break;
             }
         }
@@ -144,7 +147,16 @@ impl Model<'_> {
         let (timeline, bit) = (inbox(member), 1 << member);
         let view = self.primary(state);
         let refused = self.refuses(state, &view, (timeline, slot), message, 0);
-        let stop = |own: &mut Operation| own.turn.iter_mut().for_each(|turn| *turn &= !bit);
+        // Those that the command does not come to any more after this one.
+        let with_it = if self.config.joint { u8::MAX } else { bit };
+        let stop = |own: &mut Operation| {
+            for (turn, lacks) in own.turn.iter_mut().zip(&mut own.lacks) {
+                if !self.config.rules.own_answers {
+                    *lacks &= !(*turn & with_it);
+                }
+                *turn &= !with_it;
+            }
+        };
         let mut write = Write {
             kind: Kind::Insert,
             timeline: timeline as u8,

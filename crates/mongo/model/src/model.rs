@@ -35,7 +35,8 @@ pub struct Model<'a> {
 impl<'a> Model<'a> {
     pub fn new(config: &'a Config, reduce: bool) -> Model<'a> {
         let both = |to: u8| to & 1 == to >> 1 & 1;
-        let symmetric = !config.fixed_order && config.messages.iter().all(|m| both(m.to));
+        let in_turn = config.fixed_order || config.joint;
+        let symmetric = !in_turn && config.messages.iter().all(|m| both(m.to));
         // Where documents can go, or be seen and then lost, no refusal is sure to stay one.
         let budget = &config.budget;
         let stays = budget.deletions == 0 && budget.windows == 0 && budget.restores == 0;

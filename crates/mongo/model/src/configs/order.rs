@@ -3,7 +3,7 @@
 use crate::config::{Config, Help, Hints, InboxId};
 
 pub fn all() -> Vec<Config> {
-    [broken(), sends(), marks(), batches(), failovers()].into_iter().flatten().collect()
+    [broken(), sends(), marks(), batches(), joint(), failovers()].into_iter().flatten().collect()
 }
 
 fn broken() -> Vec<Config> {
@@ -38,6 +38,16 @@ fn broken() -> Vec<Config> {
             .resumer(2)
             .budget(|b| b.crashes = 1)
             .rules(|r| r.ordered = false)
+            .breaks("a hole"),
+        Config::new("x-joint-answers", "what an ordered insert did not come to counts as done")
+            .batch(0, &[(1, 7), (2, 7)])
+            .group(1)
+            .joint()
+            .rules(|r| r.own_answers = false)
+            .breaks("lacks it"),
+        Config::new("x-high-hint", "a tail that another instance tells is believed, not read")
+            .direct(0)
+            .rules(|r| r.hints_are_read = false)
             .breaks("a hole"),
         losing(Config::new("x-local-read", "reads show what no majority has"))
             .direct(0)
@@ -149,6 +159,53 @@ fn batches() -> Vec<Config> {
             .resumer(2)
             .fixed_order()
             .budget(|b| (b.crashes, b.late) = (1, 1)),
+    ]
+}
+
+/// The entries of all inboxes in one ordered insert.
+fn joint() -> Vec<Config> {
+    vec![
+        Config::new("h-joint", "a group of two sends to G, all inboxes in one ordered insert")
+            .batch(0, &[(1, 7), (2, 7)])
+            .resumer(2)
+            .joint()
+            .hints(Hints::Dated)
+            .budget(|b| (b.crashes, b.late) = (2, 2)),
+        Config::new("h-joint-other", "the same against another send to G")
+            .batch(0, &[(1, 7), (2, 7)])
+            .group(1)
+            .joint()
+            .budget(|b| (b.crashes, b.late) = (1, 1)),
+        Config::new("h-joint-resumed", "the same, and a resumer")
+            .batch(0, &[(1, 7), (2, 7)])
+            .group(1)
+            .resumer(2)
+            .joint()
+            .budget(|b| b.crashes = 1),
+        Config::new("h-joint-convs", "the same against a send to D, whose members are in G")
+            .batch(0, &[(1, 7), (2, 7)])
+            .direct(1)
+            .resumer(2)
+            .joint()
+            .budget(|b| (b.crashes, b.late) = (1, 1)),
+        Config::new("h-joint-differing", "entries for different members in one ordered insert")
+            .batch(0, &[(1, 0b011), (2, 0b110)])
+            .listed(1, 0b101)
+            .resumer(2)
+            .joint()
+            .budget(|b| (b.crashes, b.late) = (1, 1)),
+        Config::new("h-joint-failover", "a group of two sends, writes that failovers lose")
+            .batch(0, &[(1, 7), (2, 7)])
+            .resumer(2)
+            .joint()
+            .unsure(2)
+            .budget(|b| (b.crashes, b.failovers) = (1, 1)),
+        Config::new("h-joint-delete", "the same, low tails, deletion")
+            .batch(0, &[(1, 7), (2, 7)])
+            .group(1)
+            .joint()
+            .hints(Hints::Dated)
+            .budget(|b| (b.late, b.deletions) = (1, 2)),
     ]
 }
 
