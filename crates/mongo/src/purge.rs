@@ -20,9 +20,6 @@ use crate::heads;
 use crate::shared::Shared;
 use crate::walk::corrupt;
 
-/// Since when something below a floor is still to be deleted.
-pub(crate) const OPEN: &mongodb::bson::raw::CStr = mongodb::bson::raw::cstr!("open");
-
 /// Most floors that are looked at in one go.
 const FLOORS_MAX: usize = 1_000;
 /// Most entries in one command.

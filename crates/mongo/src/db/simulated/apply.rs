@@ -9,7 +9,9 @@ use super::{Set, pause};
 use crate::bounds::FLOOR;
 use crate::db::{Collection, Entries, Fields, NoReply, Order, Outcome, Query, Tail, Update};
 use crate::documents;
-use crate::purge::OPEN;
+
+/// Since when something below a floor is still to be deleted.
+const OPEN: &mongodb::bson::raw::CStr = mongodb::bson::raw::cstr!("open");
 
 pub(super) async fn insert(
     set: Arc<Set>,
