@@ -35,7 +35,8 @@ pub(crate) async fn page(call: &Call, read: &Read) -> Result<Page> {
         )
         .map_err(Stop::unavailable)?;
         let hidden = found > above && range_reaches(&range, found)?;
-        floor = found;
+        // It never falls; an answer that says so is an old one.
+        floor = floor.max(found);
         if hidden {
             // Entries that are gone took the place of others in the answer.
             continue;

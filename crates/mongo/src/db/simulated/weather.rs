@@ -128,15 +128,17 @@ pub struct Seeded {
     bad: u64,
     /// Of a thousand reads that may be old, so many are.
     old: u64,
+    /// Whether what readers are told may be old as well: then it steps back.
+    stale: bool,
     /// Nothing goes wrong any more.
     fine: Arc<AtomicBool>,
 }
 
 impl Seeded {
     /// The weather of `seed`. Of a thousand commands `bad` go wrong, of a thousand reads `old`
-    /// are old.
-    pub fn new(seed: u64, bad: u64, old: u64) -> Seeded {
-        Seeded { random: Mutex::new(seed), bad, old, fine: Arc::default() }
+    /// are old; those whose answers readers are told only if `stale`.
+    pub fn new(seed: u64, bad: u64, old: u64, stale: bool) -> Seeded {
+        Seeded { random: Mutex::new(seed), bad, old, stale, fine: Arc::default() }
     }
 
     /// Set it, and nothing goes wrong any more.
@@ -198,18 +200,19 @@ impl Weather for Seeded {
     }
 
     fn is_old(&self, query: &Query) -> bool {
-        // Pages are promised never to step back; what decides about sends must bear old views.
+        // What decides about sends must bear old views. Pages of a primary that knows of its
+        // successor never step back; those of one that does not may.
         let page = match query {
             Query::Range { fields, .. } => *fields != Fields::All,
             Query::Ids { of, .. } => matches!(of, Collection::Floors | Collection::Meta),
             _ => true,
         };
-        !page && self.happens(self.old)
+        (self.stale || !page) && self.happens(self.old)
     }
 
     fn is_tail_old(&self, of: Collection) -> bool {
-        // Those of conversations are told to readers too, who are promised never to step back.
-        of == Collection::Inboxes && self.happens(self.old)
+        // Those of conversations are told to readers too.
+        (self.stale || of == Collection::Inboxes) && self.happens(self.old)
     }
 
     fn shuffle(&self, turns: &mut [usize]) {

@@ -125,6 +125,9 @@ pub struct World {
     pub db: Simulated,
     begin: Instant,
     fine: Arc<AtomicBool>,
+    /// Whether readers may be told what was true some time ago, as by a primary that does not know
+    /// yet that there is another: nothing is promised to be new then.
+    pub stale: bool,
     hints: Arc<dyn Hints>,
     instances: Mutex<Vec<Option<Instance>>>,
     /// All that was sent, with its answer if there was one.
@@ -146,7 +149,8 @@ impl World {
         let random = Random::new(seed);
         let bad = [0, 10, 40, 150][random.below(4) as usize];
         let old = [0, 50, 300][random.below(3) as usize];
-        let weather = Seeded::new(random.next(), bad, old);
+        let stale = random.below(4) == 0;
+        let weather = Seeded::new(random.next(), bad, old, stale);
         let fine = weather.fine();
         let db = Simulated::new(weather);
         db.keep_journal();
@@ -159,6 +163,7 @@ impl World {
             db,
             begin: Instant::now(),
             fine,
+            stale,
             hints,
             instances: Mutex::new(vec![None; INSTANCES]),
             sent: Mutex::default(),
