@@ -112,17 +112,14 @@ impl Keeper {
     fn step(&mut self, work: &Work) -> Result<(), IndexError> {
         let engine = Arc::clone(&self.engine);
         self.save_keys(work);
-        save::save(&engine, &work.full)?;
+        self.save_full(work)?;
         let tight = engine.table.bytes() > engine.table_bytes_max / 4 * 3;
         let before = match tight {
             true => u64::MAX,
             false => (work.segment + 1).saturating_sub(DIRTY_SEGMENTS),
         };
         self.state.more = self.save_dirty(before)?;
-        let old = work.segment >= self.state.flushed + FLUSH_SEGMENTS;
-        if engine.index.unflushed_bytes() >= if old { 1 } else { engine.flush_bytes } {
-            self.flush(work.segment)?;
-        }
+        self.flush_if_due(work.segment)?;
         if self.state.expire_at <= Instant::now() {
             // What is left after a full step comes with the next round.
             if !self.expire()? {
@@ -145,12 +142,36 @@ impl Keeper {
             let work = self.engine.backlog.take(Duration::ZERO);
             self.save_keys(&work);
             keys &= !work.keys.is_empty();
-            save::save(&self.engine, &work.full)?;
+            self.save_full(&work)?;
             let places = self.engine.backlog.take_dirty(u64::MAX, SAVED_TOGETHER);
             if places.is_empty() {
                 left = 0;
             }
             left = left.saturating_sub(places.len()) + save::save(&self.engine, &places)?;
+        }
+        Ok(())
+    }
+
+    /// Saves timelines that have filled chunks, in parts: after a while in which tables had to be
+    /// waited for they may be all there are, and together many times what one table has.
+    fn save_full(&mut self, work: &Work) -> Result<(), IndexError> {
+        let mut full = work.full.clone();
+        // One may have filled two chunks.
+        full.sort_unstable_by_key(|place| place.slot);
+        full.dedup();
+        for places in full.chunks(SAVED_TOGETHER) {
+            save::save(&self.engine, places)?;
+            self.flush_if_due(work.segment)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a table if there is enough for one, or the last one is old.
+    fn flush_if_due(&mut self, segment: u64) -> Result<(), IndexError> {
+        let old = segment >= self.state.flushed + FLUSH_SEGMENTS;
+        let enough = if old { 1 } else { self.engine.flush_bytes };
+        if self.engine.index.unflushed_bytes() >= enough {
+            self.flush(segment)?;
         }
         Ok(())
     }
@@ -247,4 +268,40 @@ pub(crate) fn replay_from(index: &Index) -> Result<Option<Lsn>, IndexError> {
     let bytes: [u8; 8] =
         row[..].try_into().map_err(|_| IndexError::damaged(rows::REPLAY, "it is cut off"))?;
     Ok(Some(Lsn::from_raw(u64::from_be_bytes(bytes))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tests::{Bench, to_group};
+
+    /// The bug: all full chunks that had piled up went into memory before a table was written. In
+    /// a long run at full load that was many times what a table has.
+    #[test]
+    fn what_piled_up_is_written_in_parts() {
+        let mut bench = Bench::new();
+        (bench.tuning.flush_bytes, bench.tuning.keeper_held) = (256 << 10, true);
+        let store = bench.open();
+        let engine = store.engine();
+        let members: Vec<String> = (0..3 * SAVED_TOGETHER).map(|n| format!("m{n}")).collect();
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        for _ in 0..rows::CHUNK_ENTRIES {
+            bench.send(&store, to_group("g", &members, "{}")).unwrap();
+        }
+        let queue = Arc::new(Queue::new(1, 1));
+        let clock = Arc::clone(&bench.clock) as Arc<dyn Clock>;
+        let mut keeper =
+            Keeper::new(Arc::clone(&engine), queue, clock, Duration::from_secs(60), u64::MAX);
+        let full =
+            (0..members.len()).filter_map(|n| engine.table.find(format!("im{n}").as_bytes()));
+        let work = Work { full: full.collect(), ..Work::default() };
+        assert_eq!(work.full.len(), members.len());
+        keeper.save_full(&work).unwrap();
+        assert_eq!(engine.index.unsorted_runs(), 3);
+        assert_eq!(engine.index.unflushed_bytes(), 0);
+        drop((engine, keeper));
+        store.abandon();
+    }
 }

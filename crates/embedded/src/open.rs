@@ -161,7 +161,7 @@ pub(crate) fn log_settings(
 pub(crate) fn index_options(options: &Options, tuning: Tuning) -> IndexOptions {
     IndexOptions {
         cache_bytes: options.memory() / 8,
-        table_bytes: tuning.flush_bytes,
+        table_bytes: 2 * tuning.flush_bytes,
         ..IndexOptions::default()
     }
 }

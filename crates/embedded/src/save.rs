@@ -26,7 +26,7 @@ struct Saved {
 /// Puts what the index lacks of some timelines into it. Returns how many have grown meanwhile.
 pub(crate) fn save(engine: &Engine, places: &[Place]) -> Result<usize, IndexError> {
     let (mut grown, mut courtesy) = (0, Courtesy::new(1));
-    // One may have filled two chunks.
+    // In the order in which they stand in memory; one may be named twice.
     let mut places = places.to_vec();
     places.sort_unstable_by_key(|place| place.slot);
     places.dedup();

@@ -133,6 +133,8 @@ impl Shared {
 /// other way to be stopped in the middle, and because a damaged row must not be copied.
 pub(super) struct Checks {
     pub(super) stop: Arc<AtomicBool>,
+    /// Whether merging is behind and must not give way.
+    pub(super) behind: Arc<AtomicBool>,
 }
 
 impl Factory for Checks {
@@ -141,18 +143,22 @@ impl Factory for Checks {
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(Check { courtesy: Courtesy::new(BREAK_ROWS), stop: Arc::clone(&self.stop) })
+        let (stop, behind) = (Arc::clone(&self.stop), Arc::clone(&self.behind));
+        Box::new(Check { courtesy: Courtesy::new(BREAK_ROWS), stop, behind })
     }
 }
 
 struct Check {
     courtesy: Courtesy,
     stop: Arc<AtomicBool>,
+    behind: Arc<AtomicBool>,
 }
 
 impl CompactionFilter for Check {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
-        self.courtesy.step();
+        if !self.behind.load(Ordering::Relaxed) {
+            self.courtesy.step();
+        }
         if self.stop.load(Ordering::Relaxed) {
             let stopped = std::io::Error::new(std::io::ErrorKind::Interrupted, "closing");
             return Err(lsm_tree::Error::Io(stopped));

@@ -19,9 +19,10 @@ use super::shared::{Shared, lock};
 use super::sound;
 use crate::courtesy::Courtesy;
 
-/// From so many unsorted runs on, nothing is flushed. The tree writes their number as one byte
-/// without looking: with 256 of them, the next start would find none.
-const UNSORTED_RUNS_MAX: usize = 128;
+/// From so many unsorted runs on, nothing is flushed: their filters are in memory, and each costs
+/// every get a little. The tree writes their number as one byte without looking: with 256 of them,
+/// the next start would find none.
+const UNSORTED_RUNS_MAX: usize = 64;
 /// Rows written between two breaks.
 const BREAK_ROWS: u32 = 64;
 

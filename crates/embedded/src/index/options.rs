@@ -16,15 +16,15 @@ const FALSE_POSITIVE_RATE: f32 = 0.001;
 const LEVELS: usize = 7;
 /// How much larger each level is than the one above.
 const LEVEL_RATIO: u8 = 10;
-/// Bytes of rows for which a table has one byte of filter and index, for rows of 100 bytes.
-const BYTES_PER_PINNED_BYTE: u64 = 32;
+/// Bytes of rows for which a table has about one byte of filter, for rows of 100 bytes.
+const BYTES_PER_FILTER_BYTE: u64 = 64;
 
 /// Settings of an index.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexOptions {
     /// Most memory for what is kept of tables: blocks of rows, filters and indexes.
     pub cache_bytes: u64,
-    /// Size a compaction aims at for a table. Flush at about this much, or at a quarter of it.
+    /// Size a compaction aims at for a table. Flush at half of it, or less.
     pub table_bytes: u64,
     /// Size of a block of rows before compression: the least that is read and checked at once.
     pub block_bytes: u32,
@@ -41,7 +41,7 @@ impl Default for IndexOptions {
             cache_bytes: 128 * 1024 * 1024,
             table_bytes: 64 * 1024 * 1024,
             block_bytes: 4 * 1024,
-            unsorted_tables: 16,
+            unsorted_tables: 32,
             open_files: 256,
         }
     }
@@ -56,12 +56,13 @@ impl IndexOptions {
         Arc::new(leveled.with_table_target_size(self.table_bytes))
     }
 
-    /// How many levels have their filters and indexes pinned whole in memory, and the bytes that
-    /// this takes when each is full: at most half of what there is for the cache. An absent key
-    /// asks each level's filter, and a pinned one answers five times as fast as a cached one.
+    /// How many levels have their filters pinned whole in memory, and the bytes that this takes
+    /// when each is full: at most half of what there is for the cache. An absent key asks each
+    /// level's filter, and a pinned one answers five times as fast as a cached one.
     fn pinned(&self) -> (usize, u64) {
-        // The unsorted tables are about as large together as the first level is allowed to be.
-        let first = self.table_bytes * u64::from(self.unsorted_tables) / BYTES_PER_PINNED_BYTE;
+        // The most unsorted tables, twice as many and half as large, are together about as large
+        // as the first level is allowed to be.
+        let first = self.table_bytes * u64::from(self.unsorted_tables) / BYTES_PER_FILTER_BYTE;
         let (mut levels, mut pinned, mut next) = (0, 0, first);
         while levels < LEVELS && pinned + next <= self.cache_bytes / 2 {
             pinned += next;
@@ -73,9 +74,10 @@ impl IndexOptions {
 
     /// How tables are written and read.
     ///
-    /// On the levels below the pinned ones, filters and indexes are cut into blocks of 4 KiB that
+    /// Indexes, and filters on the levels below the pinned ones, are cut into blocks of 4 KiB that
     /// go through the cache: pinned whole, they would grow with the disk and not with a setting.
-    /// Of these only the tops stay in memory, about 0.03 % of the rows' size.
+    /// Of these only the tops stay in memory, about 0.03 % of the rows' size. Only keys that are
+    /// there need an index.
     pub(super) fn apply(&self, config: Config) -> Config {
         let (levels, pinned) = self.pinned();
         let mut cut = vec![false; levels];
@@ -91,7 +93,7 @@ impl IndexOptions {
                 CompressionType::Lz4,
             ]))
             .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(bloom)))
-            .index_block_partitioning_policy(PinningPolicy::new(cut.clone()))
+            .index_block_partitioning_policy(PinningPolicy::all(true))
             .filter_block_partitioning_policy(PinningPolicy::new(cut))
             // What is cut is never pinned.
             .index_block_pinning_policy(PinningPolicy::all(true))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use lsm_tree::compaction::Leveled;
-use lsm_tree::{SeqNo, Tree};
+use lsm_tree::{AbstractTree as _, SeqNo, Tree};
 use metrics::Counter;
 
 use super::batch::Batch;
@@ -35,6 +35,10 @@ pub(super) struct Shared {
     pub(super) visible: AtomicU64,
     /// Wakes the compaction thread.
     pub(super) bell: Bell,
+    /// How many unsorted runs are merged at a time.
+    pub(super) unsorted: usize,
+    /// More have piled up: the compaction thread gives way to nobody until it has merged some.
+    pub(super) behind: Arc<AtomicBool>,
     /// Ends the compaction thread, in the middle of a compaction too.
     pub(super) stop: Arc<AtomicBool>,
     /// A step failed and may have left files that belong to no version.
@@ -89,6 +93,7 @@ impl Shared {
     pub(super) fn install(&self, flushed: usize) {
         let _installing = lock(&self.installing);
         let runs = view::runs(&self.tree);
+        self.behind.store(self.tree.l0_run_count() > self.unsorted, Ordering::Relaxed);
         let _writing = lock(&self.writing);
         let mut next = View::clone(&self.view());
         next.runs = runs;

@@ -39,7 +39,9 @@ impl Index {
         sound::check(dir)?;
         remove_unfinished(dir)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let tree = open_tree(dir, options, &stop)?;
+        let behind = Arc::new(AtomicBool::new(false));
+        let checks = Checks { stop: Arc::clone(&stop), behind: Arc::clone(&behind) };
+        let tree = open_tree(dir, options, checks)?;
         let visible = tree.get_highest_persisted_seqno().map_or(1, |seqno| seqno + 1);
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
@@ -52,6 +54,8 @@ impl Index {
             retired: Mutex::default(),
             visible: AtomicU64::new(visible),
             bell: Bell::default(),
+            unsorted: usize::from(options.unsorted_tables),
+            behind,
             stop,
             sweep_due: AtomicBool::new(false),
             failed: Mutex::default(),
@@ -104,7 +108,7 @@ impl Index {
     }
 
     /// Runs of tables that no compaction has sorted yet; each costs every get a little. A flush
-    /// is refused at 128.
+    /// is refused at 64.
     #[cfg(test)]
     pub(crate) fn unsorted_runs(&self) -> usize {
         self.shared.tree.l0_run_count()
@@ -154,17 +158,12 @@ fn remove_unfinished(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn open_tree(
-    dir: &Path,
-    options: &IndexOptions,
-    stop: &Arc<AtomicBool>,
-) -> Result<Tree, OpenError> {
+fn open_tree(dir: &Path, options: &IndexOptions, checks: Checks) -> Result<Tree, OpenError> {
     // The tree counts its versions with these; rows have numbers of our own.
     let counter = SequenceNumberCounter::default;
-    let checks = Arc::new(Checks { stop: Arc::clone(stop) });
     let config = options
         .apply(Config::new(dir, counter(), counter()))
-        .with_compaction_filter_factory(Some(checks));
+        .with_compaction_filter_factory(Some(Arc::new(checks)));
     // It asserts in some places what it has read.
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(AnyTree::Standard(tree))) => Ok(tree),

@@ -49,7 +49,7 @@ fn tiny() -> Tuning {
 /// A store in a directory of its own, with its clock and a runtime to call it from.
 pub(crate) struct Bench {
     pub(crate) runtime: Runtime,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     options: Options,
     pub(crate) tuning: Tuning,
     root: TempDir,

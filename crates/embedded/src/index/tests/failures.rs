@@ -180,7 +180,7 @@ fn a_flush_is_refused_before_the_tree_would_forget_its_unsorted_runs() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, IndexError::Behind { runs: 128 }), "{refused}");
+    assert!(matches!(refused, IndexError::Behind { runs: 64 }), "{refused}");
     drop(index);
     let index = open(dir.path());
     let last = (flushed - 1).to_string().into_bytes();
