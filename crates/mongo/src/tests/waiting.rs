@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use seqline_core::error::Error;
-use seqline_core::id::TimelineId;
+use seqline_core::id::{Text, TimelineId};
 use seqline_core::store::Store as _;
 use seqline_core::watch::Watch;
 use tokio::time::{Instant, timeout};
@@ -146,5 +146,31 @@ fn the_time_of_a_send_counts_from_when_it_came_and_not_from_its_turn() {
             assert!(time <= most, "{time:?}");
             assert!(time >= options.operation_time * 3 / 4, "{time:?}");
         }
+    });
+}
+
+#[test]
+fn a_send_whose_turn_at_an_inbox_does_not_come_ends_in_its_time_and_says_why() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Calm));
+        let options = Options {
+            operation_time: Duration::from_secs(2),
+            command_time: Duration::from_secs(1),
+            ..Options::default()
+        };
+        let store = scene.open(0, options.clone()).await;
+        let ben = Text::from("ben");
+        let held = store.shared.turns.take(&[&ben]).await;
+        let came = Instant::now();
+        let answer = store.append(direct(1, "ann", "ben")).await;
+        let Err(Error::OutcomeUnknown { reason }) = &answer else {
+            panic!("it is stored, and not with everybody: {answer:?}");
+        };
+        assert!(reason.contains("other sends to the same inboxes"), "{reason}");
+        assert!(came.elapsed() <= options.operation_time, "{:?}", came.elapsed());
+        drop(held);
+        // Whoever comes next finishes it.
+        store.append(direct(2, "ann", "ben")).await.unwrap();
+        assert_eq!(ids(&store, &inbox("ben")).await, [1, 2]);
     });
 }
