@@ -250,9 +250,8 @@ impl Committer {
         for segment in engine.backlog.take_unused() {
             self.log.free(segment);
         }
-        let soft = engine.table_bytes_max;
         // After the end nobody saves anything, and nothing comes any more.
-        if self.ended || engine.table.bytes() <= soft {
+        if self.ended || !engine.memory_is_nearly_full() {
             return Ok(());
         }
         let begun = Instant::now();
@@ -262,7 +261,7 @@ impl Committer {
                 self.numbering.numbers.forget(*slot);
             }
             engine.backlog.put_clean(evicted.later);
-            if engine.table.bytes() <= soft + soft / 4 {
+            if !engine.memory_is_full() {
                 break;
             }
             if evicted.slots.is_empty() {

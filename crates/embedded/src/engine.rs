@@ -24,7 +24,7 @@ pub(crate) struct Engine {
     pub(crate) backlog: Backlog,
     pub(crate) chunks: Chunks,
     pub(crate) rosters: Rosters,
-    /// What the timelines in memory may take, in bytes.
+    /// What the timelines in memory may take, in bytes. One commit may go over it.
     pub(crate) table_bytes_max: u64,
     /// From so many bytes on that only memory has, the index writes a table.
     pub(crate) flush_bytes: u64,
@@ -33,6 +33,21 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Whether timelines take so much that the keeper saves them early.
+    pub(crate) fn memory_is_short(&self) -> bool {
+        self.table.bytes() > self.table_bytes_max / 4 * 3
+    }
+
+    /// Whether timelines take so much that idle ones leave memory.
+    pub(crate) fn memory_is_nearly_full(&self) -> bool {
+        self.table.bytes() > self.table_bytes_max / 8 * 7
+    }
+
+    /// Whether no send is taken until timelines have left memory.
+    pub(crate) fn memory_is_full(&self) -> bool {
+        self.table.bytes() > self.table_bytes_max
+    }
+
     /// The segment with the frame at `lsn`.
     pub(crate) fn segment_of(&self, lsn: u64) -> u64 {
         self.segments.segment_of(Lsn::from_raw(lsn))

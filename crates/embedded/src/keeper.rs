@@ -113,8 +113,7 @@ impl Keeper {
         let engine = Arc::clone(&self.engine);
         self.save_keys(work);
         self.save_full(work)?;
-        let tight = engine.table.bytes() > engine.table_bytes_max / 4 * 3;
-        let before = match tight {
+        let before = match engine.memory_is_short() {
             true => u64::MAX,
             false => (work.segment + 1).saturating_sub(DIRTY_SEGMENTS),
         };

@@ -39,8 +39,8 @@ pub(crate) fn save(engine: &Engine, places: &[Place]) -> Result<usize, IndexErro
         }
         engine.index.write(&batch);
         grown += settle(engine, saved);
-        // Not when memory runs short: then everybody waits for this.
-        if engine.table.bytes() <= engine.table_bytes_max {
+        // Not when memory is nearly full: then everybody waits for this.
+        if !engine.memory_is_nearly_full() {
             courtesy.step();
         }
     }
