@@ -169,10 +169,9 @@ impl Builder {
         if self.keys_waiting >= KEYS_TOGETHER {
             self.write_answers();
         }
-        let bound = self.engine.table_bytes_max;
         #[cfg(test)]
         crate::repair::most_taken(self.engine.table.bytes());
-        if self.engine.table.bytes() > bound {
+        if self.engine.memory_is_full() {
             self.save()?;
             // A timeline that grew since it last waited waits for another round.
             for _ in 0..3 {

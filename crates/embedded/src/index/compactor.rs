@@ -90,7 +90,7 @@ impl Shared {
     fn compact(&self) {
         while !self.stop.load(Ordering::Acquire) && self.check_running().is_ok() {
             let before = self.tree.current_version().id();
-            let result = self.tree.compact(Arc::clone(&self.strategy) as _, SeqNo::MAX);
+            let result = self.tree.compact(self.strategy.next(&self.tree), SeqNo::MAX);
             match result {
                 Ok(()) => {
                     lock(&self.failed).take();

@@ -23,6 +23,7 @@ mod shared;
 mod snapshot;
 mod sound;
 mod store;
+mod strategy;
 mod sweep;
 mod verify;
 mod view;

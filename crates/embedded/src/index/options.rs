@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use lsm_tree::compaction::Leveled;
 use lsm_tree::config::{
     BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
     PinningPolicy,
 };
 use lsm_tree::{Cache, CompressionType, Config, DescriptorTable};
+
+use super::strategy::Strategy;
 
 /// Of so many gets of absent keys one reads a block in vain, per table asked. A new conversation
 /// asks for several keys that are not there, so a miss must be almost free.
@@ -49,11 +50,8 @@ impl Default for IndexOptions {
 
 impl IndexOptions {
     /// How tables are merged.
-    pub(super) fn strategy(&self) -> Arc<Leveled> {
-        let leveled = Leveled::default()
-            .with_l0_threshold(self.unsorted_tables)
-            .with_level_ratio_policy(vec![f32::from(LEVEL_RATIO)]);
-        Arc::new(leveled.with_table_target_size(self.table_bytes))
+    pub(super) fn strategy(&self) -> Strategy {
+        Strategy::new(self.table_bytes, self.unsorted_tables, LEVEL_RATIO)
     }
 
     /// How many levels have their filters pinned whole in memory, and the bytes that this takes

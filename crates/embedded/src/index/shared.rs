@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use lsm_tree::compaction::Leveled;
 use lsm_tree::{AbstractTree as _, SeqNo, Tree};
 use metrics::Counter;
 
@@ -13,6 +12,7 @@ use super::compactor::Bell;
 use super::error::IndexError;
 use super::memtable::Memtable;
 use super::snapshot::Snapshot;
+use super::strategy::Strategy;
 use super::view::{self, View};
 
 /// The tree with its views. Locks are taken in the order of the fields, and none of `view` and
@@ -20,7 +20,7 @@ use super::view::{self, View};
 pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) tree: Tree,
-    pub(super) strategy: Arc<Leveled>,
+    pub(super) strategy: Strategy,
     /// Held while memtables become tables.
     pub(super) flushing: Mutex<()>,
     /// Held while a view is replaced, so that views follow the tree's versions in their order.

@@ -168,7 +168,7 @@ fn random_flips_in_a_merged_tree_are_seen_or_harmless() {
         put(&index, (part * 2000..part * 2000 + 2000).map(row));
         index.flush().unwrap();
     }
-    until(|| is_merged(&index));
+    until(|| is_merged(&index) && (runs(&index, 5), runs(&index, 6)) == (0, 1));
     index.close();
     drop(index);
     let files = files(dir.path());

@@ -6,10 +6,13 @@ mod damage;
 mod failures;
 mod rows;
 mod space;
+mod stack;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use lsm_tree::AbstractTree as _;
 
 use super::{Batch, Index, IndexOptions};
 
@@ -63,6 +66,11 @@ fn holds(index: &Index, model: &Model) {
 /// Whether compaction has caught up: fewer unsorted runs than it begins with.
 fn is_merged(index: &Index) -> bool {
     index.unsorted_runs() < 8
+}
+
+/// Sorted runs in a level.
+fn runs(index: &Index, level: usize) -> usize {
+    index.shared.tree.current_version().level(level).map_or(0, |level| level.run_count())
 }
 
 /// Waits until `done`; gives up after half a minute.
