@@ -1,7 +1,7 @@
 # The server in a small image: its binary, glibc and the certificates of public authorities; no shell.
 #
 #   docker build -t seqline .
-#   docker run -p 127.0.0.1:8000:8000 -p 127.0.0.1:9000:9000 -v seqline:/data seqline
+#   docker run -p 127.0.0.1:8000:8000 -p 127.0.0.1:9000:9000 -v seqline:/data --stop-timeout 30 seqline
 #
 # keeps everything in the volume (the embedded store). For MongoDB, Redis and etcd see compose.yaml.
 
@@ -9,10 +9,13 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
 # The caches stay on the machine that builds; nothing but the binary goes on. What is stripped are
-# line numbers of backtraces, three quarters of it.
+# line numbers of backtraces, three quarters of it. Another checkout may have filled the cache, and
+# cargo goes by times: a source older than that would be taken for compiled. Until a build has its
+# binary no other one gets the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    CARGO_PROFILE_RELEASE_STRIP=debuginfo cargo build --release --locked --package seqline \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    find Cargo.toml Cargo.lock crates -type f -exec touch {} + \
+    && CARGO_PROFILE_RELEASE_STRIP=debuginfo cargo build --release --locked --package seqline \
     && cp target/release/seqline /seqline \
     && mkdir /data
 
@@ -26,7 +29,7 @@ USER 65532
 VOLUME /data
 EXPOSE 8000 9000
 # It asks /readyz on port 8000; a server that listens elsewhere needs another one.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s \
     CMD ["/usr/local/bin/seqline", "health"]
 ENTRYPOINT ["/usr/local/bin/seqline"]
 # SIGTERM, which `docker stop` sends, is a clean stop.

@@ -1,5 +1,5 @@
 //! The files for containers against the program: its settings, commands and names. That an engine
-//! runs them is not tried here.
+//! runs them is not tried here: none can be had everywhere.
 
 use std::path::{Path, PathBuf};
 
