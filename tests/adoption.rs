@@ -184,7 +184,8 @@ async fn duplicates_are_named_with_what_mends_them() {
     let refused = check(&mongo, &[]);
     assert_eq!(refused.code, 1, "{refused:?}");
     let mend = format!(
-        "  db.chat_sync.updateOne({{_id: ObjectId(\"{}\")}}, {{$set: {{seq: NumberLong(\"3\")}}}})",
+        "  db.getCollection(\"chat_sync\").updateOne({{_id: ObjectId(\"{}\")}}, {{$set: {{seq: \
+         NumberLong(\"3\")}}}})",
         younger.to_hex()
     );
     assert!(refused.stdout.contains(&mend), "{}", refused.stdout);

@@ -37,6 +37,7 @@ mod resume;
 pub mod schema;
 mod send;
 mod shared;
+mod shell;
 pub mod source;
 mod stem;
 pub mod store;

@@ -11,6 +11,7 @@ use crate::counts::Operation;
 use crate::db::Query;
 use crate::documents::{self, Head};
 use crate::marks;
+use crate::shell;
 use crate::walk::{self, corrupt};
 
 /// Most entries that are looked at in one go.
@@ -55,7 +56,7 @@ pub(crate) async fn all(call: &Call, age: Duration) -> Result<usize, Stop> {
                 *last = head.seq.max(*last);
             }
             Err(detail) => {
-                let name = documents::name(document);
+                let name = shell::name(document);
                 let detail = format!("{name}: {detail}");
                 aside.take(&name, corrupt(id, 0, Err(detail)))?;
             }

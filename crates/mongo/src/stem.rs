@@ -46,12 +46,14 @@ pub(crate) fn inbox_id(id: u128, member: &str) -> Binary {
     binary([&id.to_be_bytes(), member.as_bytes()].concat())
 }
 
-/// The 128 bits that an `_id` begins with; `None` for one of go-timeline's.
+/// The 128 bits that an `_id` begins with; `None` for one of go-timeline's, and for another
+/// program's UUID.
 pub(crate) fn first_bits(id: RawBsonRef<'_>) -> Option<[u8; 16]> {
     let RawBsonRef::Binary(binary) = id else {
         return None;
     };
-    binary.bytes.first_chunk().copied()
+    let ours = binary.subtype == BinarySubtype::Generic;
+    ours.then(|| binary.bytes.first_chunk().copied()).flatten()
 }
 
 impl From<Stem> for Bson {
@@ -68,6 +70,7 @@ fn binary(bytes: Vec<u8>) -> Binary {
 mod tests {
     use std::collections::BTreeSet;
 
+    use mongodb::bson::RawBinaryRef;
     use seqline_core::id::GroupId;
 
     use super::*;
@@ -81,5 +84,16 @@ mod tests {
         let all = [stem("a", "bc", 0), stem("ab", "c", 0), stem("a", "bc", 1), stem("b", "c", 0)];
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(stem("a", "bc", 0), all[0]);
+    }
+
+    #[test]
+    fn an_id_of_another_program_is_no_stem() {
+        // A UUID was taken for one: a hole below it, which go-timeline leaves, was taken for a loss
+        // and kept readers out.
+        let bytes = [7; 16];
+        let of = |subtype| first_bits(RawBsonRef::Binary(RawBinaryRef { subtype, bytes: &bytes }));
+        assert_eq!(of(BinarySubtype::Generic), Some(bytes));
+        assert_eq!(of(BinarySubtype::Uuid), None);
+        assert_eq!(of(BinarySubtype::UserDefined(0x80)), None);
     }
 }

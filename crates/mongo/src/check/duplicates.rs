@@ -4,12 +4,12 @@ use mongodb::bson::RawDocumentBuf;
 
 use super::{Check, Kind};
 use crate::db::{Collection, NoReply};
-use crate::documents;
+use crate::{documents, shell};
 
 /// A document that has a position.
 pub(super) struct Position {
-    /// Its `_id`, as `mongosh` writes it.
-    literal: String,
+    /// Its `_id` for `mongosh`.
+    id: String,
     /// When it was made, and an order among those of the same time.
     age: u128,
     message: Vec<u8>,
@@ -19,7 +19,7 @@ impl Position {
     pub fn of(document: &RawDocumentBuf) -> Position {
         let message = documents::exact_text(document).unwrap_or_default().into_bytes();
         let age = documents::message_id(document).unwrap_or(0);
-        Position { literal: documents::literal(document), age, message }
+        Position { id: shell::id(document), age, message }
     }
 }
 
@@ -38,21 +38,21 @@ impl Check<'_> {
         if other.age < keep.age {
             std::mem::swap(&mut keep, &mut other);
         }
-        let whose = format!("db.{}", self.collection);
+        let whose = shell::collection(&self.collection);
         let (detail, mend) = if keep.message == other.message {
             let detail = format!(
                 "{} and {} have the same message; keep the first, which is older",
-                keep.literal, other.literal
+                keep.id, other.id
             );
-            (detail, format!("{whose}.deleteOne({{_id: {}}})", other.literal))
+            (detail, format!("{whose}.deleteOne({{_id: {}}})", other.id))
         } else {
             let free = self.free(of).await?;
             let detail = format!(
                 "{} and {} have different messages; keep the first, which is older, and move \
                  the other to {free}",
-                keep.literal, other.literal
+                keep.id, other.id
             );
-            (detail, move_to(&whose, &other.literal, free))
+            (detail, move_to(&whose, &other.id, free))
         };
         self.timeline.at = Some(keep);
         self.tell(Kind::Duplicate, (Some(seq), Some(seq)), detail, Some(mend));
@@ -65,9 +65,9 @@ impl Check<'_> {
         of: Collection,
         document: &RawDocumentBuf,
     ) -> Result<String, NoReply> {
-        let whose = format!("db.{}", self.collection);
+        let whose = shell::collection(&self.collection);
         let free = self.free(of).await?;
-        Ok(move_to(&whose, &documents::literal(document), free))
+        Ok(move_to(&whose, &shell::id(document), free))
     }
 
     /// The next number at the end of the timeline that no document was told to move to.

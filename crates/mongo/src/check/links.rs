@@ -10,6 +10,7 @@ use crate::db::{Collection, Fields, NoReply, Query};
 use crate::documents::{self, Head, Sent};
 use crate::heads;
 use crate::reader::Reader;
+use crate::shell;
 use crate::stem::inbox_id;
 
 /// What must be known of other documents to judge a page of inbox entries.
@@ -85,7 +86,7 @@ pub(super) async fn undelivered(
         return Ok(None);
     }
     let Ok(sent) = Sent::read(document) else {
-        let detail = format!("{}: whom it is for cannot be read", documents::name(document));
+        let detail = format!("{}: whom it is for cannot be read", shell::name(document));
         return Ok(Some((Kind::Unreadable, detail)));
     };
     let ids = sent.recipients.iter().map(|member| inbox_id(sent.message_id, member.as_str()));

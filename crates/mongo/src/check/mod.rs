@@ -15,6 +15,7 @@ use crate::db::{Collection, Fields, NoReply, Query};
 use crate::documents;
 use crate::names;
 use crate::reader::{Pages, Read, Reader};
+use crate::shell;
 use duplicates::Position;
 pub use finding::{Event, Finding, Kind, Totals};
 use links::Links;
@@ -93,7 +94,7 @@ impl Check<'_> {
             }
             let Some(seq) = documents::position(document) else {
                 let mend = self.move_to_end(of, document).await?;
-                let name = documents::name(document);
+                let name = shell::name(document);
                 let detail = format!(
                     "{name} has no position, as its seq is no whole number from 1 to 2^62: remove \
                      it, or move it to the end"
@@ -141,11 +142,7 @@ impl Check<'_> {
             documents::inbox_entry(document)
         };
         if let Err(detail) = read {
-            self.found(
-                Kind::Unreadable,
-                Some(seq),
-                format!("{}: {detail}", documents::name(document)),
-            );
+            self.found(Kind::Unreadable, Some(seq), format!("{}: {detail}", shell::name(document)));
             return Ok(());
         }
         if of == Collection::History {
@@ -203,19 +200,18 @@ impl Check<'_> {
     /// below them, they count as trimmed; else an empty message stands for each.
     fn mend(&self, of: Collection, first: u64, last: u64) -> String {
         let id = self.timeline.id.as_deref().unwrap_or_default();
-        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
         if first == self.timeline.floor + 1 {
             let kind = if of == Collection::Inboxes { "inbox" } else { "history" };
-            let name = text(&format!("{kind}:{id}"));
+            let name = shell::text(&format!("{kind}:{id}"));
             return format!(
                 "db.seqline_floor.updateOne({{_id: {name}}}, {{$max: {{floor: \
                  NumberLong(\"{last}\")}}}}, {{upsert: true}})"
             );
         }
-        let (collection, id) = (&self.collection, text(id));
+        let (collection, id) = (shell::collection(&self.collection), shell::text(id));
         format!(
             "for (let n = {first}; n <= {last}; n++) \
-             db.{collection}.insertOne({{id: {id}, seq: NumberLong(String(n))}})"
+             {collection}.insertOne({{id: {id}, seq: NumberLong(String(n))}})"
         )
     }
 

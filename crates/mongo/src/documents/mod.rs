@@ -165,22 +165,3 @@ pub(crate) fn exact_text(document: &RawDocument) -> Result<String, String> {
 fn binary(bytes: &[u8]) -> Binary {
     Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
-
-/// What names a document for people and for `mongosh`.
-pub(crate) fn name(document: &RawDocument) -> String {
-    format!("_id {}", literal(document))
-}
-
-/// A document's `_id`, as `mongosh` writes it.
-pub(crate) fn literal(document: &RawDocument) -> String {
-    match field(document, ID) {
-        Some(RawBsonRef::ObjectId(id)) => format!("ObjectId(\"{}\")", id.to_hex()),
-        Some(RawBsonRef::String(text)) => serde_json::to_string(text).unwrap_or_default(),
-        Some(RawBsonRef::Binary(binary)) => {
-            let hex: String = binary.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("HexData({}, \"{hex}\")", u8::from(binary.subtype))
-        }
-        Some(other) => format!("{other:?}"),
-        None => "null".to_owned(),
-    }
-}

@@ -110,11 +110,13 @@ fn of_documents_that_share_a_position_the_older_stays_and_the_other_is_not_lost(
         let mends: Vec<&str> = findings.iter().map(|f| f.mend.as_deref().unwrap()).collect();
         let moved = |age, seq: u64| {
             format!(
-                "db.chat_sync.updateOne({{_id: {}}}, {{$set: {{seq: NumberLong(\"{seq}\")}}}})",
+                "db.getCollection(\"chat_sync\").updateOne({{_id: {}}}, {{$set: {{seq: \
+                 NumberLong(\"{seq}\")}}}})",
                 object_id(age)
             )
         };
-        let removed = format!("db.chat_sync.deleteOne({{_id: {}}})", object_id(7));
+        let removed =
+            format!("db.getCollection(\"chat_sync\").deleteOne({{_id: {}}})", object_id(7));
         assert_eq!(mends, [moved(9, 4), moved(8, 5), removed]);
         for (finding, (kept, seq)) in findings.iter().zip([(1, 1), (2, 2), (3, 3)]) {
             assert_eq!(finding.seq, Some(seq));
@@ -187,7 +189,7 @@ fn what_is_missing_of_seqlines_own_is_a_problem() {
         let mends: Vec<&str> = findings.iter().filter_map(|f| f.mend.as_deref()).collect();
         let empty = |n: u64, of: &str, id: &str| {
             format!(
-                "for (let n = {n}; n <= {n}; n++) db.{of}.insertOne({{id: {id:?}, \
+                "for (let n = {n}; n <= {n}; n++) db.getCollection({of:?}).insertOne({{id: {id:?}, \
                  seq: NumberLong(String(n))}})"
             )
         };
