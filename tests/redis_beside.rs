@@ -1,7 +1,9 @@
 //! Redis beside the database: what it tells, and that nothing it does costs more than time.
 //!
-//! `tails` is about hints, `notices` about growth. Real servers; the clock stands still.
+//! `tails` is about hints, `claims` about turns, `notices` about growth. Real servers; the clock
+//! stands still.
 
+mod claims;
 mod notices;
 mod secrets;
 mod tails;

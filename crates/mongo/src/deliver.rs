@@ -23,6 +23,7 @@ use seqline_core::seq::Seq;
 
 use self::commands::Place;
 use crate::call::{Call, Stop};
+use crate::claims;
 use crate::db::{Collection, Fields, Order, Outcome, Query};
 use crate::documents::{self, Sent, inbox_document};
 use crate::hints::Hint;
@@ -214,13 +215,19 @@ impl Delivery<'_> {
         let members: Vec<&Text> = waiting.iter().map(|at| &self.inboxes[*at].member).collect();
         // Until the outcome is known; the tails are looked up only now.
         let taken = self.call.in_time(shared.turns.take(&members)).await?;
-        let turns = taken.places.iter().map(|place| members[*place].clone()).collect();
-        self.asked = self.ask_again(turns).await?;
-        let (waiting, unknown): (Vec<usize>, Vec<usize>) = taken
-            .places
-            .iter()
-            .map(|place| waiting[*place])
-            .partition(|at| self.tail(&self.inboxes[*at]).is_some());
+        let turns: Vec<Text> = taken.places.iter().map(|place| members[*place].clone()).collect();
+        let mut waiting: Vec<usize> = taken.places.iter().map(|place| waiting[*place]).collect();
+        let call = self.call;
+        // Likewise.
+        let claimed = claims::take(call, &turns).await?;
+        if let Some(claimed) = &claimed {
+            self.asked = shared.uptime.now();
+            waiting = claimed.places.iter().map(|place| waiting[*place]).collect();
+        } else {
+            self.asked = self.ask_again(turns).await?;
+        }
+        let (waiting, unknown): (Vec<usize>, Vec<usize>) =
+            waiting.into_iter().partition(|at| self.tail(&self.inboxes[*at]).is_some());
         unknown.into_iter().for_each(|at| self.inboxes[at].fresh = true);
         let commands = self.commands(&waiting);
         let this = &*self;
@@ -302,6 +309,9 @@ impl Delivery<'_> {
                 inbox.look = true;
                 inbox.fresh = true;
             }
+        }
+        if taken > 0 {
+            self.call.shared.claims.met_another(self.call.shared.uptime.now());
         }
         self.call.shared.counts.taken(taken);
         self.call.shared.counts.delivered(stored.len());

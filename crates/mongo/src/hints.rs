@@ -1,4 +1,5 @@
-//! What a service beside the database may tell: tails of inboxes, and that a timeline has grown.
+//! What a service beside the database may tell: tails of inboxes, who adds to one at the moment,
+//! and that a timeline has grown.
 //!
 //! Two ports, both only to save time. Everything said here may be lost, late or repeated, and no
 //! number, no order and no `latest` is ever decided by it. [`Nothing`] is what a store has that
@@ -6,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use seqline_core::clock::UnixMillis;
 use seqline_core::id::{Epoch, Text, TimelineId};
@@ -23,6 +25,22 @@ pub struct Hint {
     pub at: UnixMillis,
 }
 
+/// The longest that a claim lasts: many times what an insert takes, and what an instance that died
+/// can cost others.
+pub const CLAIM_TIME: Duration = Duration::from_millis(500);
+
+/// What became of claiming one inbox, by [`Hints::claim`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whether no other instance has claimed it, as far as anybody knows.
+    pub ours: bool,
+    /// Its tail, as it was once the claim was made.
+    pub hint: Option<Hint>,
+}
+
+/// The answer of [`Hints::claim`].
+pub type ClaimFuture = Pin<Box<dyn Future<Output = Vec<Claim>> + Send + 'static>>;
+
 /// The answer of [`Hints::tails`].
 pub type HintFuture = Pin<Box<dyn Future<Output = Vec<Option<Hint>>> + Send + 'static>>;
 
@@ -37,6 +55,15 @@ pub trait Hints: Send + Sync + 'static {
 
     /// Takes over what this instance knows. Returns at once, and may drop it.
     fn put(&self, epoch: Epoch, tails: Vec<(Text, Hint)>);
+
+    /// Claims the inboxes of `members` for [`CLAIM_TIME`], as far as nobody has: one answer each,
+    /// in their order. It comes within milliseconds or says that all are the caller's; it never
+    /// fails. A claim keeps out only whoever asks for it.
+    fn claim(&self, epoch: Epoch, members: Vec<Text>) -> ClaimFuture;
+
+    /// Ends claims of this instance, after what was [`put`](Hints::put) before is known. Returns
+    /// at once, and may drop it: then they end by themselves.
+    fn release(&self, epoch: Epoch, members: Vec<Text>);
 }
 
 /// Tells the other instances that timelines have grown.
@@ -59,6 +86,12 @@ impl Hints for Nothing {
     }
 
     fn put(&self, _: Epoch, _: Vec<(Text, Hint)>) {}
+
+    fn claim(&self, _: Epoch, members: Vec<Text>) -> ClaimFuture {
+        Box::pin(std::future::ready(vec![Claim { ours: true, hint: None }; members.len()]))
+    }
+
+    fn release(&self, _: Epoch, _: Vec<Text>) {}
 }
 
 impl Notices for Nothing {

@@ -10,6 +10,7 @@ mod bounds;
 mod call;
 mod care;
 pub mod check;
+mod claims;
 mod counts;
 pub mod db;
 mod deliver;

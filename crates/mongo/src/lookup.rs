@@ -10,6 +10,7 @@ use seqline_core::id::Text;
 
 use crate::call::{Call, Stop};
 use crate::db::Collection;
+use crate::hints::Hint;
 
 /// Most documents, ids or tails in one command.
 pub(crate) const COMMAND_MAX: usize = 1_000;
@@ -58,14 +59,34 @@ pub(crate) async fn renew_grown(call: &Call, members: Vec<Text>) -> Result<(), S
     read_tails(call, &grown).await.map(drop)
 }
 
+/// The same of hints that are at hand.
+pub(crate) async fn read_grown(
+    call: &Call,
+    hints: impl Iterator<Item = (Text, Option<Hint>)>,
+) -> Result<(), Stop> {
+    let (grown, _) = grown_and_unknown(call, hints);
+    call.shared.counts.tails(grown.len(), 0);
+    read_tails(call, &grown).await.map(drop)
+}
+
 /// Those of whom a hint says more than is known here, and those of whom nothing is known here.
 async fn ask_hints(call: &Call, members: Vec<Text>) -> (Vec<Text>, Vec<Text>) {
     let shared = &call.shared;
     let hints = shared.hints.tails(shared.epoch, members.clone()).await;
+    grown_and_unknown(
+        call,
+        members.into_iter().zip(hints.into_iter().chain(std::iter::repeat(None))),
+    )
+}
+
+fn grown_and_unknown(
+    call: &Call,
+    hints: impl Iterator<Item = (Text, Option<Hint>)>,
+) -> (Vec<Text>, Vec<Text>) {
+    let shared = &call.shared;
     let now = shared.uptime.now();
     let (mut grown, mut unknown) = (Vec::new(), Vec::new());
-    for (member, hint) in members.into_iter().zip(hints.into_iter().chain(std::iter::repeat(None)))
-    {
+    for (member, hint) in hints {
         match (shared.tails.inbox(member.as_str(), now), hint) {
             (None, _) => unknown.push(member),
             (Some(known), Some(hint)) if hint.seq.get() > known => grown.push(member),

@@ -8,6 +8,7 @@ use seqline_core::watch::Watchers;
 use tokio::runtime::Handle;
 
 use crate::aside::Aside;
+use crate::claims::Claims;
 use crate::counts::Counts;
 use crate::db::Db;
 use crate::hints::{Hints, Notices};
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub marks: Marks,
     pub lanes: Lanes,
     pub turns: Turns,
+    pub claims: Claims,
     pub watchers: Watchers,
     pub watched: Watched,
     pub life: Arc<Life>,
@@ -87,6 +89,7 @@ impl Shared {
             marks: Marks::default(),
             lanes: Lanes::new(&options),
             turns: Turns::default(),
+            claims: Claims::default(),
             watchers: Watchers::new(),
             watched: Watched::default(),
             life,

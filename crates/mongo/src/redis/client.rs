@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::counter;
-use redis::{Client, Pipeline};
+use redis::{Client, ExistenceCheck, Pipeline, SetExpiry, SetOptions, Value};
 use seqline_core::clock::{Clock, Entropy};
 use seqline_core::id::{Epoch, Text, TimelineId};
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ use super::notice::Instance;
 use super::pending::Pending;
 use super::settings::{Settings, SettingsError};
 use super::writer::Writer;
-use crate::hints::{Hint, HintFuture, Hints, Notices};
+use crate::hints::{CLAIM_TIME, Claim, ClaimFuture, Hint, HintFuture, Hints, Notices};
 
 /// Most tails that are asked for in one round trip: more would keep Redis from its other callers.
 const TAILS_MAX: usize = 1_000;
@@ -178,6 +178,53 @@ impl Hints for Redis {
         };
         counter!("seqline_redis_dropped_total", "what" => "hints").increment(dropped);
     }
+
+    fn claim(&self, epoch: Epoch, members: Vec<Text>) -> ClaimFuture {
+        let nobody = Claim { ours: true, hint: None };
+        if !self.link.is_up() {
+            return Box::pin(std::future::ready(vec![nobody; members.len()]));
+        }
+        let (link, clock) = (Arc::clone(&self.link), Arc::clone(&self.clock));
+        let (prefix, age_max) = (Arc::clone(&self.prefix), self.hint_age_max);
+        let (instance, enough) = (self.instance, Instant::now() + self.deadline);
+        Box::pin(async move {
+            let mut claims = Vec::with_capacity(members.len());
+            for some in members.chunks(TAILS_MAX) {
+                let keys: Vec<_> =
+                    some.iter().map(|m| hint::key(&prefix, epoch, m.as_bytes())).collect();
+                let claim_keys = some.iter().map(|m| hint::claim_key(&prefix, epoch, m.as_bytes()));
+                let Some(answers) = claimed(&link, claim_keys, instance, &keys).await else {
+                    break;
+                };
+                let now = clock.now();
+                claims.extend(keys.iter().zip(answers).map(|(key, (ours, value))| {
+                    let hint = value.and_then(|value| hint::parse(key, &value, now, age_max));
+                    Claim { ours, hint }
+                }));
+                if Instant::now() >= enough {
+                    break;
+                }
+            }
+            let taken = claims.iter().filter(|claim| claim.ours).count();
+            for (result, count) in [
+                ("taken", taken),
+                ("busy", claims.len() - taken),
+                ("skipped", members.len() - claims.len()),
+            ] {
+                counter!("seqline_redis_claims_total", "result" => result).increment(count as u64);
+            }
+            claims.resize(members.len(), nobody);
+            claims
+        })
+    }
+
+    fn release(&self, epoch: Epoch, members: Vec<Text>) {
+        // Without a connection they end by themselves.
+        if self.link.is_up() {
+            let dropped = self.pending.add_released(epoch, members);
+            counter!("seqline_redis_dropped_total", "what" => "claims").increment(dropped);
+        }
+    }
 }
 
 impl Notices for Redis {
@@ -192,6 +239,30 @@ async fn values(link: &Link, keys: &[Vec<u8>]) -> Option<Vec<Option<Vec<u8>>>> {
     command.mget(keys);
     let (values,): (Vec<Option<Vec<u8>>>,) = link.run(&command).await?;
     (values.len() == keys.len()).then_some(values)
+}
+
+/// Claims what is free, and what is stored under `keys` once that is done: in one round trip.
+async fn claimed(
+    link: &Link,
+    claims: impl Iterator<Item = Vec<u8>>,
+    instance: Instance,
+    keys: &[Vec<u8>],
+) -> Option<Vec<(bool, Option<Vec<u8>>)>> {
+    let options = SetOptions::default()
+        .conditional_set(ExistenceCheck::NX)
+        .with_expiration(SetExpiry::PX(CLAIM_TIME.as_millis() as u64));
+    let mut commands = Pipeline::with_capacity(keys.len() + 1);
+    for key in claims {
+        commands.set_options(key, instance, options.clone());
+    }
+    commands.mget(keys);
+    let mut replies: Vec<Value> = link.run(&commands).await?;
+    let values: Vec<Option<Vec<u8>>> = redis::from_redis_value(replies.pop()?).ok()?;
+    if values.len() != keys.len() || replies.len() != keys.len() {
+        return None;
+    }
+    // A claim that is another's has no reply of its own.
+    Some(replies.iter().map(|reply| *reply != Value::Nil).zip(values).collect())
 }
 
 /// Counts hints by what became of them.

@@ -11,6 +11,10 @@ pub(super) fn describe() {
         "Tails asked of Redis: hit, miss, unusable (too old or not sound), skipped (no answer)"
     );
     describe_counter!(
+        "seqline_redis_claims_total",
+        "Claims of contested inboxes: taken, busy (another server has it), skipped (no answer)"
+    );
+    describe_counter!(
         "seqline_redis_errors_total",
         "Round trips that failed: reply (it refused), connection, late"
     );
@@ -18,6 +22,6 @@ pub(super) fn describe() {
     describe_counter!("seqline_redis_notices_total", "Notices of growth, sent and heard");
     describe_counter!(
         "seqline_redis_dropped_total",
-        "Hints and notices that were not written, as Redis did not take them in time"
+        "Hints, notices and ends of claims that were not written: Redis did not take them in time"
     );
 }

@@ -1,7 +1,8 @@
-//! The bytes of a hint in Redis: its key and its value. Pure.
+//! The bytes of a hint in Redis, its key and its value, and the key of a claim. Pure.
 //!
 //! Key: `seqline:DATABASE:EPOCH:MEMBER`, the epoch in 16 hexadecimal digits, the database's name
-//! with `%` and `:` escaped so that no two lots of keys can meet. Value: `SEQ MILLIS CHECK`.
+//! with `%` and `:` escaped so that no two lots of keys can meet. Value: `SEQ MILLIS CHECK`. The
+//! key of a claim of the same inbox has `!` before the member, and any value.
 //!
 //! Nothing is decided by a hint. One that lies too high makes instances read on every send, so the
 //! value carries a check over its key and its numbers: a value that was cut, changed, counted up or
@@ -34,9 +35,19 @@ pub(super) fn prefix(database: &str) -> String {
 
 /// The key of a member's inbox. `prefix` comes from [`prefix`].
 pub(super) fn key(prefix: &str, epoch: Epoch, member: &[u8]) -> Vec<u8> {
+    named(prefix, epoch, b':', member)
+}
+
+/// The key that is there while an instance claims a member's inbox.
+pub(super) fn claim_key(prefix: &str, epoch: Epoch, member: &[u8]) -> Vec<u8> {
+    named(prefix, epoch, b'!', member)
+}
+
+fn named(prefix: &str, epoch: Epoch, kind: u8, member: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(prefix.len() + 17 + member.len());
     key.extend_from_slice(prefix.as_bytes());
-    key.extend_from_slice(format!("{epoch}:").as_bytes());
+    key.extend_from_slice(epoch.to_string().as_bytes());
+    key.push(kind);
     key.extend_from_slice(member);
     key
 }
@@ -103,6 +114,7 @@ mod tests {
             key(&prefix, Epoch(8), b"ann"),
             key(&prefix, Epoch(7), b"bob"),
             key("seqline:chat2:", Epoch(7), b"ann"),
+            claim_key(&prefix, Epoch(7), b"ann"),
         ];
         for tail in [0, 1, 4_711, Seq::MAX.get()] {
             let hint = hint(tail, NOW.0 - 5);

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 
 use crate::hints::Hint;
 
-/// Most memory for what waits, of hints and of notices each, in bytes. What a busy instance hands
-/// over in a second is less; what does not go out within that is hardly worth it.
+/// Most memory for what waits, of hints, of notices and of claims each, in bytes. What a busy
+/// instance hands over in a second is less; what does not go out within that is hardly worth it.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a name costs in a table besides its own bytes.
 const ENTRY_BYTES: usize = 96;
@@ -19,12 +19,15 @@ const ENTRY_BYTES: usize = 96;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) hints: HashMap<(Epoch, Text), Hint, RandomState>,
+    /// Inboxes whose claims end once the hints are written.
+    pub(super) released: Vec<(Epoch, Text)>,
     /// Keys of timelines that have grown.
     pub(super) grown: HashSet<Vec<u8>, RandomState>,
     /// Some timelines that have grown are not named: the others must look at all of theirs.
     pub(super) missed: bool,
     hint_bytes: usize,
     grown_bytes: usize,
+    released_bytes: usize,
 }
 
 /// Where callers leave it and the writer takes it.
@@ -50,6 +53,24 @@ impl Pending {
             } else if batch.hint_bytes + bytes <= BYTES_MAX {
                 batch.hint_bytes += bytes;
                 batch.hints.insert(key, hint);
+            } else {
+                dropped += 1;
+            }
+        }
+        drop(batch);
+        self.more.notify_one();
+        dropped
+    }
+
+    /// Adds claims that end. Returns how many were dropped.
+    pub(super) fn add_released(&self, epoch: Epoch, members: Vec<Text>) -> u64 {
+        let mut batch = self.lock();
+        let mut dropped = 0;
+        for member in members {
+            let bytes = member.as_bytes().len() + ENTRY_BYTES;
+            if batch.released_bytes + bytes <= BYTES_MAX {
+                batch.released_bytes += bytes;
+                batch.released.push((epoch, member.detached()));
             } else {
                 dropped += 1;
             }
@@ -138,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_beyond_the_limit_are_dropped_and_counted() {
+    fn what_is_beyond_the_limit_is_dropped_and_counted() {
         let pending = Pending::default();
         let long = "x".repeat(1_000);
         let many = BYTES_MAX / 1_000;
@@ -147,7 +168,12 @@ mod tests {
         let kept = pending.take().hints.len();
         assert!(dropped > 0 && kept * 1_000 < BYTES_MAX);
         assert_eq!(kept as u64 + dropped, many as u64);
-        assert_eq!(pending.add_hints(EPOCH, vec![(Text::from(long), hint(1, 1))]), 0);
+        assert_eq!(pending.add_hints(EPOCH, vec![(Text::from(long.clone()), hint(1, 1))]), 0);
+
+        let members = vec![Text::from(long); many];
+        let dropped = pending.add_released(EPOCH, members);
+        let kept = pending.take().released.len();
+        assert!(dropped > 0 && kept as u64 + dropped == many as u64);
     }
 
     #[test]

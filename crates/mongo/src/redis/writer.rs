@@ -1,4 +1,4 @@
-//! Writes what waits: notices first, hints beside them, a batch at a time.
+//! Writes what waits: notices first, hints and the ends of claims beside them, a batch at a time.
 //!
 //! While one batch is on its way the next one gathers, so that the batches are the larger the more
 //! there is to say, and nobody waits for anything.
@@ -48,7 +48,10 @@ impl Writer {
                 changed = up.changed() => if changed.is_err() { return },
             }
             let batch = self.pending.take();
-            let (told, ()) = tokio::join!(self.tell(&batch), self.put(&batch));
+            let (told, ()) = tokio::join!(self.tell(&batch), async {
+                self.put(&batch).await;
+                self.release(&batch).await;
+            });
             if !told {
                 self.pending.missed();
             }
@@ -78,6 +81,22 @@ impl Writer {
             counter!("seqline_redis_notices_total", "way" => "sent").increment(some.len() as u64);
         }
         true
+    }
+
+    /// Ends claims. Those that have ended by themselves may be another's meanwhile, who then has
+    /// no turn alone: a position may be lost, as without claims.
+    async fn release(&self, batch: &Batch) {
+        for some in batch.released.chunks(COMMANDS_MAX) {
+            let keys = some
+                .iter()
+                .map(|(epoch, member)| hint::claim_key(&self.prefix, *epoch, member.as_bytes()));
+            let mut command = Pipeline::with_capacity(1);
+            command.unlink(keys.collect::<Vec<_>>()).ignore();
+            if self.link.run::<()>(&command).await.is_none() {
+                counter!("seqline_redis_dropped_total", "what" => "claims")
+                    .increment(some.len() as u64);
+            }
+        }
     }
 
     /// Writes hints, each until it is too old.

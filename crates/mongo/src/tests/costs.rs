@@ -180,6 +180,38 @@ fn the_page_says_how_many_round_trips_fifty_sends_at_once_take() {
 }
 
 #[test]
+fn the_page_says_what_servers_cost_each_other_that_write_to_the_same_inboxes_at_once() {
+    const SENDS: u128 = 200;
+    run(async {
+        let mut rows = Vec::new();
+        for (instances, hints) in [(1, true), (2, false), (2, true), (4, true)] {
+            let weather = Counting::default();
+            let scene = Scene::new(Simulated::new(weather.clone()));
+            let told: Arc<dyn Hints> =
+                if hints { Arc::new(Shared::default()) } else { Arc::new(Nothing) };
+            let stores = open(&scene, instances, told).await;
+            let all = members(100);
+            // Each with half of the members, always others.
+            let some = |id: u128| {
+                let is_in = |at: &usize| (at * (id as usize + 7) % 101).is_multiple_of(2);
+                (0..all.len()).filter(is_in).map(|at| all[at].clone()).collect::<Vec<_>>()
+            };
+            let sends = (1..=SENDS).map(|id| group(id, &format!("group {id}"), some(id)));
+            let sends: Vec<Outgoing> = sends.collect();
+            let entries: usize = sends.iter().map(|send| 1 + send.recipients.len()).sum();
+            weather.take();
+            let taken = round_trips(&stores, sends).await;
+            let cost = weather.take();
+            let commands = (cost.reads + cost.inserts) as f64 / SENDS as f64;
+            let tried = cost.documents as f64 / entries as f64;
+            let with = if hints { "with Redis" } else { "without" };
+            rows.push(format!("| {instances} | {with} | {taken} | {commands:.1} | {tried:.1} |"));
+        }
+        is_on_the_page(&rows);
+    });
+}
+
+#[test]
 fn the_page_says_what_several_instances_cost_each_other() {
     const SENDS: u128 = 48;
     run(async {

@@ -13,9 +13,10 @@ use seqline_core::message::Body;
 use seqline_core::page::{Direction, Page, Read};
 use seqline_core::seq::Seq;
 use seqline_core::store::Store as _;
+use tokio::time::Instant;
 
 use crate::db::simulated::{Command, Simulated, Verdict, Weather};
-use crate::hints::{Hint, HintFuture, Hints, Nothing};
+use crate::hints::{CLAIM_TIME, Claim, ClaimFuture, Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
 use crate::store::{MongoStore, OpenError};
@@ -30,19 +31,41 @@ impl Uptime for Virtual {
     }
 }
 
-/// Hints that all instances share, as Redis keeps them, without delay or loss.
+/// Hints and claims that all instances share, as Redis keeps them, without delay or loss.
 #[derive(Default)]
-pub struct Shared(Mutex<HashMap<Text, Hint>>);
+pub struct Shared {
+    tails: Mutex<HashMap<Text, Hint>>,
+    claims: Mutex<HashMap<Text, Instant>>,
+}
 
 impl Hints for Shared {
     fn tails(&self, _: Epoch, members: Vec<Text>) -> HintFuture {
-        let shared = self.0.lock().unwrap();
+        let shared = self.tails.lock().unwrap();
         let hints = members.iter().map(|member| shared.get(member).copied()).collect();
         Box::pin(std::future::ready(hints))
     }
 
     fn put(&self, _: Epoch, tails: Vec<(Text, Hint)>) {
-        self.0.lock().unwrap().extend(tails);
+        self.tails.lock().unwrap().extend(tails);
+    }
+
+    fn claim(&self, _: Epoch, members: Vec<Text>) -> ClaimFuture {
+        let (shared, mut claimed) = (self.tails.lock().unwrap(), self.claims.lock().unwrap());
+        let claims = members.into_iter().map(|member| {
+            let hint = shared.get(&member).copied();
+            let ours = claimed.get(&member).is_none_or(|since| since.elapsed() >= CLAIM_TIME);
+            if ours {
+                claimed.insert(member, Instant::now());
+            }
+            Claim { ours, hint }
+        });
+        let claims = claims.collect();
+        Box::pin(std::future::ready(claims))
+    }
+
+    fn release(&self, _: Epoch, members: Vec<Text>) {
+        let mut claimed = self.claims.lock().unwrap();
+        claimed.retain(|member, _| !members.contains(member));
     }
 }
 

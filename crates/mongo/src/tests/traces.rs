@@ -15,7 +15,7 @@ use seqline_core::store::Store as _;
 use super::scenes::{But, Scene, direct, direct_timeline, group, ids, inbox, keyed, read, run};
 use crate::db::simulated::{Calm, Command, Simulated, Verdict};
 use crate::db::{Collection, Update};
-use crate::hints::{Hint, HintFuture, Hints, Nothing};
+use crate::hints::{Claim, ClaimFuture, Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 
 fn is_insert(command: &Command, wanted: Collection) -> bool {
@@ -146,6 +146,12 @@ impl Hints for Told {
     fn put(&self, _: Epoch, tails: Vec<(Text, Hint)>) {
         self.0.lock().unwrap().extend(tails);
     }
+
+    fn claim(&self, epoch: Epoch, members: Vec<Text>) -> ClaimFuture {
+        Nothing.claim(epoch, members)
+    }
+
+    fn release(&self, _: Epoch, _: Vec<Text>) {}
 }
 
 #[test]
@@ -172,7 +178,7 @@ fn a_tail_is_told_with_the_time_when_it_was_known() {
     });
 }
 
-/// Says of every inbox that it is far ahead.
+/// Says of every inbox that it is far ahead, and another's turn.
 struct Lies;
 
 impl Hints for Lies {
@@ -182,6 +188,13 @@ impl Hints for Lies {
     }
 
     fn put(&self, _: Epoch, _: Vec<(Text, Hint)>) {}
+
+    fn claim(&self, _: Epoch, members: Vec<Text>) -> ClaimFuture {
+        let hint = Some(Hint { seq: Seq::new(1_000), at: UnixMillis(u64::MAX) });
+        Box::pin(std::future::ready(vec![Claim { ours: false, hint }; members.len()]))
+    }
+
+    fn release(&self, _: Epoch, _: Vec<Text>) {}
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use seqline_core::error::Error;
-use seqline_core::id::{Text, TimelineId};
+use seqline_core::id::{Epoch, Text, TimelineId};
 use seqline_core::store::Store as _;
 use seqline_core::watch::Watch;
 use tokio::time::{Instant, timeout};
 
 use super::scenes::{But, Scene, direct, direct_timeline, group, group_timeline, ids, inbox, run};
 use crate::db::simulated::{Calm, Simulated, Steady, Verdict};
+use crate::hints::{CLAIM_TIME, Claim, ClaimFuture, Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::store::MongoStore;
 
@@ -39,6 +40,46 @@ fn a_reader_hears_of_what_another_instance_wrote_and_told_nobody() {
             assert!(sent.elapsed() <= SOON, "{:?}", sent.elapsed());
             assert_eq!(ids(&other, &timeline).await.len(), before + 1);
         }
+    });
+}
+
+/// Says that every inbox is another's turn, and stays so.
+struct Held;
+
+impl Hints for Held {
+    fn tails(&self, epoch: Epoch, members: Vec<Text>) -> HintFuture {
+        Nothing.tails(epoch, members)
+    }
+
+    fn put(&self, _: Epoch, _: Vec<(Text, Hint)>) {}
+
+    fn claim(&self, _: Epoch, members: Vec<Text>) -> ClaimFuture {
+        let held = Claim { ours: false, hint: None };
+        Box::pin(std::future::ready(vec![held; members.len()]))
+    }
+
+    fn release(&self, _: Epoch, _: Vec<Text>) {}
+}
+
+#[test]
+fn an_inbox_that_is_never_given_back_holds_a_send_up_for_a_moment_only() {
+    run(async {
+        let scene = Scene::new(Simulated::new(Steady(Duration::from_millis(1))));
+        let one = scene.open_beside(0, Options::default(), Arc::new(Held)).await;
+        let other = scene.open_beside(1, Options::default(), Arc::new(Held)).await;
+        // Each knows a tail that the other makes old.
+        one.append(direct(1, "ann", "ben")).await.unwrap();
+        other.append(direct(2, "cid", "ben")).await.unwrap();
+        let began = Instant::now();
+        one.append(direct(3, "ann", "ben")).await.unwrap();
+        let took = began.elapsed();
+        assert!((CLAIM_TIME..2 * CLAIM_TIME).contains(&took), "its position was taken: {took:?}");
+        // Nobody is seen to give anything back, so it is not waited for again and again.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        one.append(direct(4, "ann", "ben")).await.unwrap();
+        assert!(began.elapsed() < CLAIM_TIME, "{:?}", began.elapsed());
+        assert_eq!(ids(&one, &inbox("ben")).await, [1, 2, 3, 4]);
     });
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::TIME;
 use crate::db::simulated::{Seeded, Simulated};
-use crate::hints::{Hint, HintFuture, Hints, Nothing};
+use crate::hints::{Claim, ClaimFuture, Hint, HintFuture, Hints, Nothing};
 use crate::options::Options;
 use crate::shared::Ports;
 use crate::store::MongoStore;
@@ -77,7 +77,8 @@ impl Uptime for Time {
     }
 }
 
-/// Remembers every tail it was ever told, and answers with any of them, or with a lie.
+/// Remembers every tail it was ever told, and answers with any of them, or with a lie. Says of any
+/// inbox that it is another's turn, or that it is not.
 #[derive(Default)]
 struct Rumours(Mutex<BTreeMap<String, Vec<Hint>>>, Option<Random>);
 
@@ -102,6 +103,17 @@ impl Hints for Rumours {
             known.entry(member.as_str().to_owned()).or_default().push(hint);
         }
     }
+
+    fn claim(&self, epoch: Epoch, members: Vec<Text>) -> ClaimFuture {
+        let hints = self.tails(epoch, members);
+        let random = self.1.clone().unwrap();
+        Box::pin(async move {
+            let claim = |hint| Claim { ours: random.below(2) == 0, hint };
+            hints.await.into_iter().map(claim).collect()
+        })
+    }
+
+    fn release(&self, _: Epoch, _: Vec<Text>) {}
 }
 
 /// A running instance.
